@@ -1,0 +1,28 @@
+//! foxbridge: an OpenAI-compatible front for FoxAPI's asynchronous LLM task API.
+//!
+//! Each room has one purpose, and imports run one way: a room may use only rooms of the rows above its own
+//! (`tests/house.rs` holds this). Rows 1 to 3 never do I/O and never see a clock: time enters as an event,
+//! delay leaves as a duration.
+//!
+//! | row | rooms |
+//! |---|---|
+//! | 1 | [`json`] |
+//! | 2 | [`openai`] (the client's words), [`fox`] (the upstream's words), [`sse`] |
+//! | 3 | [`api_error`], [`task`] (the life of one task, as a state machine) |
+//! | 4 | [`translate`] (words into words, pure) |
+//! | 5 | [`upstream`] (one function per upstream call) |
+//! | 6 | [`relay`] (drives the machine: waiting and bridging) |
+//! | 7 | [`server`] |
+//! | 8 | [`config`], [`telemetry`] |
+//!
+//! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
+
+pub mod config;
+pub mod fox;
+pub mod relay;
+pub mod server;
+pub mod simulator;
+pub mod task;
+pub mod telemetry;
+pub mod translate;
+pub mod upstream;

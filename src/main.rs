@@ -1,0 +1,2 @@
+//! The program: arguments, configuration, logging, run; and the only exit code.
+fn main() {}

@@ -1,0 +1,5 @@
+//! What an operator sees.
+
+mod log;
+
+pub use log::{Format, Settings};
