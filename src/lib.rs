@@ -14,12 +14,14 @@
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`] |
 //! | 8 | [`config`], [`telemetry`] |
+//! | 9 | [`run`] |
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
 
 pub mod config;
 pub mod fox;
 pub mod relay;
+pub mod run;
 pub mod server;
 pub mod simulator;
 pub mod task;

@@ -10,7 +10,11 @@ pub const MODELS: &str = "/v1/configs/llm_generations_models";
 pub const UPLOAD_BASE64: &str = "/v1/files/upload/base64";
 
 /// Task ids are opaque: whatever is not plainly harmless in a path segment is escaped.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Ask how a task is doing (`GET`).
 pub fn task(id: &str) -> String {
@@ -26,7 +30,11 @@ fn segment(id: &str) -> impl std::fmt::Display {
     // "." and ".." would climb; no other segment of these characters means anything to a server.
     let climbs = matches!(id, "." | "..");
     let escaped = utf8_percent_encode(id, SEGMENT).to_string();
-    if climbs { escaped.replace('.', "%2E") } else { escaped }
+    if climbs {
+        escaped.replace('.', "%2E")
+    } else {
+        escaped
+    }
 }
 
 #[cfg(test)]
@@ -36,7 +44,10 @@ mod tests {
     #[test]
     fn ids_stay_inside_their_segment() {
         for (id, path) in [
-            ("task-llm-1776874481-rj6bs3yb", "/v1/tasks/task-llm-1776874481-rj6bs3yb"),
+            (
+                "task-llm-1776874481-rj6bs3yb",
+                "/v1/tasks/task-llm-1776874481-rj6bs3yb",
+            ),
             ("../../v1/keys?x#y", "/v1/tasks/..%2F..%2Fv1%2Fkeys%3Fx%23y"),
             ("..", "/v1/tasks/%2E%2E"),
         ] {
