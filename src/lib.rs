@@ -20,10 +20,12 @@
 
 pub mod config;
 pub mod fox;
+pub mod json;
 pub mod relay;
 pub mod run;
 pub mod server;
 pub mod simulator;
+pub mod sse;
 pub mod task;
 pub mod telemetry;
 pub mod translate;
