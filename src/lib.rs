@@ -18,9 +18,11 @@
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
 
+pub mod api_error;
 pub mod config;
 pub mod fox;
 pub mod json;
+pub mod openai;
 pub mod relay;
 pub mod run;
 pub mod server;

@@ -1,0 +1,377 @@
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::RequestFault;
+use crate::json::{self, RawObject};
+
+/// A `POST /v1/chat/completions` body: checked as far as foxbridge must understand it, and otherwise as it came.
+#[derive(Debug)]
+pub struct ChatRequest<'a> {
+    pub object: RawObject<'a>,
+    pub model: Cow<'a, str>,
+    pub stream: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
+    pub max_tokens: Option<TokenLimit<'a>>,
+    pub max_completion_tokens: Option<TokenLimit<'a>>,
+}
+
+/// A limit as the client wrote it, and its value (numbers beyond `u64` count as the largest one).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLimit<'a> {
+    pub text: &'a str,
+    pub value: u64,
+}
+
+impl<'a> ChatRequest<'a> {
+    /// Reads a body. Everything that would make a task fail for sure, or that two readers could understand
+    /// differently, is refused here, before anything is bought.
+    pub fn parse(body: &'a [u8]) -> Result<Self, RequestFault> {
+        let object = parse_object(body)?;
+        let model = match object.present("model") {
+            None => return Err(RequestFault::missing("model")),
+            Some(value) => json::string(value)
+                .ok_or_else(|| RequestFault::wrong_type("model", "a string", json::kind(value)))?,
+        };
+        if model.trim().is_empty() {
+            return Err(RequestFault::invalid_value(
+                "model",
+                "Invalid 'model': it is empty. Name a model; GET /v1/models lists them.",
+            ));
+        }
+        check_messages(&object)?;
+        let stream = boolean(object.present("stream"), "stream")?;
+        let include_usage = match object.present("stream_options") {
+            None => false,
+            Some(value) => {
+                let options = RawObject::of(value).ok_or_else(|| {
+                    RequestFault::wrong_type("stream_options", "an object", json::kind(value))
+                })?;
+                if !stream {
+                    return Err(RequestFault::invalid_value(
+                        "stream_options",
+                        "The 'stream_options' parameter is only allowed when 'stream' is true.",
+                    ));
+                }
+                boolean(
+                    options.present("include_usage"),
+                    "stream_options.include_usage",
+                )?
+            }
+        };
+        let max_tokens = limit(&object, "max_tokens")?;
+        let max_completion_tokens = limit(&object, "max_completion_tokens")?;
+        if max_tokens.is_some() && max_completion_tokens.is_some() {
+            return Err(RequestFault::invalid_value(
+                "max_tokens",
+                "'max_tokens' and 'max_completion_tokens' cannot both be set. Send 'max_completion_tokens' only.",
+            ));
+        }
+        Ok(Self {
+            object,
+            model,
+            stream,
+            include_usage,
+            max_tokens,
+            max_completion_tokens,
+        })
+    }
+}
+
+fn parse_object(body: &[u8]) -> Result<RawObject<'_>, RequestFault> {
+    if body.is_empty() {
+        return Err(RequestFault::body(
+            "The request body is empty. Send a JSON object with 'model' and 'messages'.",
+        ));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let at = error.valid_up_to();
+        RequestFault::body(format!(
+            "The request body is not UTF-8 (byte {at}). Send JSON encoded as UTF-8."
+        ))
+    })?;
+    let object = RawObject::parse(text).map_err(|error| {
+        if error.is_data() {
+            RequestFault::body("The request body is not a JSON object. Send an object with 'model' and 'messages'.")
+        } else {
+            RequestFault::body(format!("We could not parse the JSON body of your request: {error}."))
+        }
+    })?;
+    json::check(text).map_err(|fault| {
+        RequestFault::body(format!(
+            "The JSON body of your request cannot be taken: {fault}."
+        ))
+    })?;
+    Ok(object)
+}
+
+fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
+    let value = object
+        .present("messages")
+        .ok_or_else(|| RequestFault::missing("messages"))?;
+    let messages = json::array(value).ok_or_else(|| {
+        RequestFault::wrong_type("messages", "an array of objects", json::kind(value))
+    })?;
+    if messages.is_empty() {
+        return Err(RequestFault {
+            message: "Invalid 'messages': empty array. Send at least one message.".into(),
+            param: Some("messages".into()),
+            code: Some("empty_array"),
+        });
+    }
+    for (at, message) in messages.into_iter().enumerate() {
+        check_message(message, &format!("messages[{at}]"))?;
+    }
+    Ok(())
+}
+
+fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
+    let message = RawObject::of(value)
+        .ok_or_else(|| RequestFault::wrong_type(path, "an object", json::kind(value)))?;
+    let role = match message.present("role") {
+        None => return Err(RequestFault::missing(&format!("{path}.role"))),
+        Some(value) => json::string(value).ok_or_else(|| {
+            RequestFault::wrong_type(format!("{path}.role"), "a string", json::kind(value))
+        })?,
+    };
+    let path = format!("{path}.content");
+    let Some(content) = message.present("content") else {
+        // An assistant message may consist of tool calls or a refusal alone.
+        return match &*role {
+            "user" | "system" | "developer" | "tool" => Err(RequestFault::wrong_type(
+                path,
+                "a string or an array of content parts",
+                "null",
+            )),
+            _ => Ok(()),
+        };
+    };
+    if json::string(content).is_some() {
+        return Ok(());
+    }
+    let parts = json::array(content).ok_or_else(|| {
+        RequestFault::wrong_type(
+            &path,
+            "a string or an array of content parts",
+            json::kind(content),
+        )
+    })?;
+    for (at, part) in parts.into_iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let part = RawObject::of(part)
+            .ok_or_else(|| RequestFault::wrong_type(&path, "an object", json::kind(part)))?;
+        match part.present("type") {
+            None => return Err(RequestFault::missing(&format!("{path}.type"))),
+            Some(kind) if json::string(kind).is_none() => {
+                return Err(RequestFault::wrong_type(
+                    format!("{path}.type"),
+                    "a string",
+                    json::kind(kind),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn boolean(value: Option<&RawValue>, param: &str) -> Result<bool, RequestFault> {
+    match value.map(RawValue::get) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(RequestFault::wrong_type(
+            param,
+            "a boolean",
+            value.map_or("null", json::kind),
+        )),
+    }
+}
+
+fn limit<'a>(object: &RawObject<'a>, param: &str) -> Result<Option<TokenLimit<'a>>, RequestFault> {
+    let Some(value) = object.present(param) else {
+        return Ok(None);
+    };
+    let text = value.get();
+    if json::kind(value) != "a number" {
+        return Err(RequestFault::wrong_type(
+            param,
+            "an integer",
+            json::kind(value),
+        ));
+    }
+    if text.starts_with('-') || text == "0" {
+        return Err(RequestFault {
+            message: format!(
+                "Invalid '{param}': integer below minimum value. Expected a value >= 1, but got {text}."
+            ),
+            param: Some(param.into()),
+            code: Some("integer_below_min_value"),
+        });
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(RequestFault::wrong_type(
+            param,
+            "an integer",
+            "a decimal number",
+        ));
+    }
+    // Only digits are left, so the sole way to fail is to be too large.
+    let value = text.parse().unwrap_or(u64::MAX);
+    Ok(Some(TokenLimit { text, value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_understood() {
+        let body = br#"{"model":"gpt-5.5","messages":[{"role":"user","content":[{"type":"text","text":"x"}]},
+            {"role":"assistant","content":null,"tool_calls":[]},{"role":"tool","content":"1"}],"stream":true,
+            "stream_options":{"include_usage":true},"max_completion_tokens":5,"max_tokens":null,"x":1e400}"#;
+        let request = ChatRequest::parse(body).unwrap();
+        assert_eq!(request.model, "gpt-5.5");
+        assert!(request.stream && request.include_usage);
+        assert_eq!(
+            request.max_completion_tokens,
+            Some(TokenLimit {
+                text: "5",
+                value: 5
+            })
+        );
+        assert_eq!(request.max_tokens, None);
+    }
+
+    /// `rest` follows `"model":"m"` unless it names a model of its own.
+    fn fault(body: &str) -> (Option<String>, Option<&'static str>, String) {
+        let fault = ChatRequest::parse(body.as_bytes()).expect_err(body);
+        (fault.param, fault.code, fault.message)
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let with = |member: &str| {
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{member}}}"#)
+        };
+        let messages = |messages: &str| format!(r#"{{"model":"m","messages":{messages}}}"#);
+        for (body, param, code) in [
+            (
+                r#"{"messages":[]}"#.to_string(),
+                Some("model"),
+                Some("missing_required_parameter"),
+            ),
+            (
+                r#"{"model":7,"messages":[]}"#.into(),
+                Some("model"),
+                Some("invalid_type"),
+            ),
+            (
+                r#"{"model":" ","messages":[]}"#.into(),
+                Some("model"),
+                Some("invalid_value"),
+            ),
+            (
+                r#"{"model":"m"}"#.into(),
+                Some("messages"),
+                Some("missing_required_parameter"),
+            ),
+            (messages("{}"), Some("messages"), Some("invalid_type")),
+            (messages("\"hi\""), Some("messages"), Some("invalid_type")),
+            (messages("[]"), Some("messages"), Some("empty_array")),
+            (messages("[1]"), Some("messages[0]"), Some("invalid_type")),
+            (
+                messages("[{}]"),
+                Some("messages[0].role"),
+                Some("missing_required_parameter"),
+            ),
+            (
+                messages(r#"[{"role":1}]"#),
+                Some("messages[0].role"),
+                Some("invalid_type"),
+            ),
+            (
+                messages(r#"[{"role":"user"}]"#),
+                Some("messages[0].content"),
+                Some("invalid_type"),
+            ),
+            (
+                messages(r#"[{"role":"user","content":3}]"#),
+                Some("messages[0].content"),
+                Some("invalid_type"),
+            ),
+            (
+                messages(r#"[{"role":"user","content":[3]}]"#),
+                Some("messages[0].content[0]"),
+                Some("invalid_type"),
+            ),
+            (
+                messages(r#"[{"role":"user","content":[{"text":"x"}]}]"#),
+                Some("messages[0].content[0].type"),
+                Some("missing_required_parameter"),
+            ),
+            (
+                with(r#""stream":"yes""#),
+                Some("stream"),
+                Some("invalid_type"),
+            ),
+            (
+                with(r#""stream_options":{}"#),
+                Some("stream_options"),
+                Some("invalid_value"),
+            ),
+            (
+                with(r#""stream":true,"stream_options":[]"#),
+                Some("stream_options"),
+                Some("invalid_type"),
+            ),
+            (
+                with(r#""max_tokens":0"#),
+                Some("max_tokens"),
+                Some("integer_below_min_value"),
+            ),
+            (
+                with(r#""max_tokens":"5""#),
+                Some("max_tokens"),
+                Some("invalid_type"),
+            ),
+            (
+                with(r#""max_completion_tokens":1.5"#),
+                Some("max_completion_tokens"),
+                Some("invalid_type"),
+            ),
+            (
+                with(r#""max_tokens":1,"max_completion_tokens":1"#),
+                Some("max_tokens"),
+                Some("invalid_value"),
+            ),
+            (with(r#""a":{"b":1,"b":2}"#), None, None),
+            (
+                with(&format!(
+                    r#""a":{}{}"#,
+                    "[".repeat(10_000),
+                    "]".repeat(10_000)
+                )),
+                None,
+                None,
+            ),
+            ("{\"model\":".into(), None, None),
+            ("[]".into(), None, None),
+            (String::new(), None, None),
+        ] {
+            let (got_param, got_code, message) = fault(&body);
+            assert_eq!((got_param.as_deref(), got_code), (param, code), "{message}");
+            assert!(message.len() < 300, "{message}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let fault = ChatRequest::parse(b"{\"model\":\"\xff\"}").expect_err("not UTF-8");
+        assert!(
+            fault.message.contains("UTF-8 (byte 10)"),
+            "{}",
+            fault.message
+        );
+    }
+}

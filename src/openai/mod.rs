@@ -1,0 +1,9 @@
+//! The client's words: what OpenAI's API lets a client say, and how it says that something is wrong.
+
+mod chat;
+mod error_body;
+mod request_fault;
+
+pub use chat::{ChatRequest, TokenLimit};
+pub use error_body::ErrorBody;
+pub use request_fault::RequestFault;
