@@ -14,3 +14,68 @@ pub struct Patience {
     /// How often a submit that was refused with 429 is sent again.
     pub submit_retries: u32,
 }
+
+/// Reopening a stream at once is mostly right: a cut says nothing about the task.
+const REOPEN_FIRST: Duration = Duration::from_millis(50);
+const REOPEN_MAX: Duration = Duration::from_secs(2);
+/// Backoff after an upstream failure, when it does not say how long.
+const TROUBLE_FIRST: Duration = Duration::from_millis(250);
+const TROUBLE_MAX: Duration = Duration::from_secs(10);
+
+impl Patience {
+    /// The gap before query number `polls` (from 0): half as long again each time, up to `poll_max`.
+    pub fn poll_gap(&self, polls: u32) -> Duration {
+        grown(self.poll_first, 1.5, polls, self.poll_max)
+    }
+
+    /// The gap before the next query while results are overdue: they mostly come soon, so ask soon.
+    pub fn results_gap(&self, asked: u32) -> Duration {
+        grown(
+            self.poll_first.min(Duration::from_millis(200)),
+            1.5,
+            asked,
+            self.poll_max,
+        )
+    }
+
+    /// The gap before the stream is opened again, by the number of openings that brought nothing new.
+    pub fn reopen_gap(&self, fruitless: u32) -> Duration {
+        grown(REOPEN_FIRST, 3.0, fruitless, REOPEN_MAX)
+    }
+
+    /// The gap after `failures` failed queries in a row (from 0), unless the upstream `asked` for another.
+    pub fn trouble_gap(&self, failures: u32, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or_else(|| grown(TROUBLE_FIRST, 2.0, failures, TROUBLE_MAX))
+    }
+}
+
+fn grown(first: Duration, factor: f64, times: u32, most: Duration) -> Duration {
+    // Thirty doublings reach any limit a person would set, and no more can overflow.
+    let grown = first.as_secs_f64() * factor.powi(times.min(30) as i32);
+    Duration::try_from_secs_f64(grown).map_or(most, |gap| gap.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_grow_to_their_limit_and_never_overflow() {
+        let patience = Patience {
+            deadline: Duration::from_secs(590),
+            poll_first: Duration::from_millis(200),
+            poll_max: Duration::from_secs(2),
+            results_grace: Duration::from_secs(10),
+            submit_retries: 2,
+        };
+        assert_eq!(patience.poll_gap(0), Duration::from_millis(200));
+        assert_eq!(patience.poll_gap(2), Duration::from_millis(450));
+        assert_eq!(patience.poll_gap(u32::MAX), Duration::from_secs(2));
+        assert_eq!(patience.reopen_gap(0), REOPEN_FIRST);
+        assert_eq!(patience.trouble_gap(50, None), TROUBLE_MAX);
+        assert_eq!(
+            patience.trouble_gap(50, Some(Duration::from_secs(3))),
+            Duration::from_secs(3)
+        );
+    }
+}

@@ -1,0 +1,294 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Patience;
+use crate::fox::Failure;
+
+/// How often a stream is opened again without bringing anything new before the task is only polled.
+const FRUITLESS_OPENINGS: u32 = 3;
+/// How many queries in a row may find no such task: one that was just made may not be known everywhere yet.
+const UNKNOWN_QUERIES: u32 = 4;
+
+/// Something that happened to the task; whoever drives the machine does the I/O and reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A query was answered, or failed.
+    Queried(Report),
+    /// The stream is open; it starts over from chunk 0.
+    Opened,
+    /// The stream could not be opened.
+    NotOpened { retry_after: Option<Duration> },
+    /// A chunk was read.
+    Chunk,
+    /// The stream says that it is whole. `finished`: everything that was begun has its finish reason.
+    Done { total: Option<u64>, finished: bool },
+    /// The stream says that the task went wrong.
+    StreamError(Failure),
+    /// The stream ended without saying so.
+    Cut,
+    /// No chunk for `stream.idle`.
+    Silent,
+    /// `task.deadline` has passed.
+    Deadline,
+    /// The proxy is being stopped and will wait no longer.
+    Stop,
+}
+
+/// What a query says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    Running,
+    /// With or still without `results[0]`.
+    Completed(Option<Bytes>),
+    Failed(Failure),
+    /// 404.
+    Unknown,
+    /// It could not be asked just now: 429, 5xx, network, an unreadable reply.
+    Trouble {
+        retry_after: Option<Duration>,
+    },
+    /// It may not be asked any more: another 4xx.
+    Refused {
+        status: u16,
+        failure: Option<Failure>,
+    },
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Query the task after this long. An open stream stays open meanwhile.
+    Query {
+        after: Duration,
+    },
+    /// Open the stream after this long, in place of one that may still be open.
+    Open {
+        after: Duration,
+    },
+    /// Read on.
+    Read,
+    /// Hand the chunk just read to the client, then read on.
+    Forward,
+    Finish(Ending),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The stream was whole and every chunk of it was forwarded.
+    Streamed,
+    /// The task's result: the whole answer. After forwarded chunks, its tail is still owed.
+    Answered(Bytes),
+    Failed(Failure),
+    /// Completed, but the results did not come within the grace.
+    NoResults,
+    /// The upstream no longer knows the task or no longer lets it be asked for.
+    Lost {
+        status: u16,
+        failure: Option<Failure>,
+    },
+    /// The deadline passed while the task was still running.
+    Deadline,
+    Stopped,
+}
+
+/// One task from its acceptance to its end: polled, followed, or first followed and then polled.
+///
+/// A task that is followed is queried only when its stream leaves doubt: cut, silent, in error, or done without
+/// being whole. The task's own word then decides. A task that has completed is replayed once more before its result
+/// is used, because only the stream carries everything (reasoning, for one).
+#[derive(Debug)]
+pub struct Lifecycle {
+    patience: Patience,
+    /// Whether the stream is still worth opening.
+    follows: bool,
+    connected: bool,
+    /// Chunks read from this connection, and chunks forwarded over all of them.
+    seen: u64,
+    forwarded: u64,
+    /// Openings since the last one that brought something new.
+    fruitless: u32,
+    polls: u32,
+    failures: u32,
+    unknown: u32,
+    /// Since when the task has been completed without results, and how often that was asked about.
+    overdue: Option<(Duration, u32)>,
+    /// Since when the stream has been in error although the task runs.
+    stream_error: Option<(Duration, Failure)>,
+    /// The result, kept while the stream is replayed once more.
+    answer: Option<Bytes>,
+}
+
+impl Lifecycle {
+    /// A task that was just accepted. `follows`: it has a stream that may be opened.
+    pub fn new(patience: Patience, follows: bool) -> Self {
+        Self {
+            patience,
+            follows,
+            connected: false,
+            seen: 0,
+            forwarded: 0,
+            fruitless: 0,
+            polls: 0,
+            failures: 0,
+            unknown: 0,
+            overdue: None,
+            stream_error: None,
+            answer: None,
+        }
+    }
+
+    /// The first step.
+    pub fn start(&mut self) -> Step {
+        if self.follows {
+            Step::Open {
+                after: Duration::ZERO,
+            }
+        } else {
+            self.poll()
+        }
+    }
+
+    /// Chunks forwarded so far.
+    pub fn forwarded(&self) -> u64 {
+        self.forwarded
+    }
+
+    /// Takes what happened at `now`, counted from the task's acceptance, and says what to do about it.
+    pub fn on(&mut self, now: Duration, event: Event) -> Step {
+        match event {
+            Event::Opened => {
+                self.connected = true;
+                self.seen = 0;
+                Step::Read
+            }
+            Event::Chunk => {
+                self.seen += 1;
+                if self.seen <= self.forwarded {
+                    return Step::Read;
+                }
+                self.forwarded = self.seen;
+                self.fruitless = 0;
+                self.stream_error = None;
+                Step::Forward
+            }
+            Event::Done { total, finished } => {
+                let whole = finished
+                    && self.seen == self.forwarded
+                    && total.is_none_or(|total| total == self.seen);
+                if whole {
+                    Step::Finish(Ending::Streamed)
+                } else {
+                    self.doubt(None)
+                }
+            }
+            Event::StreamError(failure) => {
+                self.stream_error.get_or_insert((now, failure));
+                self.doubt(None)
+            }
+            Event::Cut => self.doubt(None),
+            Event::NotOpened { retry_after } => self.doubt(retry_after),
+            Event::Silent => match self.answer.take() {
+                Some(answer) => Step::Finish(Ending::Answered(answer)),
+                None => Step::Query {
+                    after: Duration::ZERO,
+                },
+            },
+            Event::Queried(report) => self.queried(now, report),
+            Event::Deadline => Step::Finish(Ending::Deadline),
+            Event::Stop => Step::Finish(Ending::Stopped),
+        }
+    }
+
+    /// The stream is gone and did not end well: ask the task, unless its result is known already.
+    fn doubt(&mut self, retry_after: Option<Duration>) -> Step {
+        self.connected = false;
+        self.fruitless += 1;
+        match self.answer.take() {
+            Some(answer) => Step::Finish(Ending::Answered(answer)),
+            None => Step::Query {
+                after: retry_after.unwrap_or_default(),
+            },
+        }
+    }
+
+    fn queried(&mut self, now: Duration, report: Report) -> Step {
+        if !matches!(report, Report::Trouble { .. }) {
+            self.failures = 0;
+        }
+        if report != Report::Unknown {
+            self.unknown = 0;
+        }
+        match report {
+            Report::Running => self.running(now),
+            Report::Completed(Some(answer)) => {
+                if self.follows && self.fruitless < FRUITLESS_OPENINGS {
+                    self.answer = Some(answer);
+                    Step::Open {
+                        after: Duration::ZERO,
+                    }
+                } else {
+                    Step::Finish(Ending::Answered(answer))
+                }
+            }
+            Report::Completed(None) => {
+                let (since, asked) = *self.overdue.get_or_insert((now, 0));
+                if now.saturating_sub(since) >= self.patience.results_grace {
+                    return Step::Finish(Ending::NoResults);
+                }
+                self.overdue = Some((since, asked + 1));
+                Step::Query {
+                    after: self.patience.results_gap(asked),
+                }
+            }
+            Report::Failed(failure) => Step::Finish(Ending::Failed(failure)),
+            Report::Unknown => {
+                self.unknown += 1;
+                if self.unknown < UNKNOWN_QUERIES {
+                    self.poll()
+                } else {
+                    Step::Finish(Ending::Lost {
+                        status: 404,
+                        failure: None,
+                    })
+                }
+            }
+            Report::Trouble { retry_after } => {
+                let after = self.patience.trouble_gap(self.failures, retry_after);
+                self.failures += 1;
+                Step::Query { after }
+            }
+            Report::Refused { status, failure } => Step::Finish(Ending::Lost { status, failure }),
+        }
+    }
+
+    fn running(&mut self, now: Duration) -> Step {
+        self.overdue = None;
+        if self.connected {
+            return Step::Read;
+        }
+        if self.follows && self.fruitless < FRUITLESS_OPENINGS {
+            return Step::Open {
+                after: self.patience.reopen_gap(self.fruitless),
+            };
+        }
+        // The stream insists on an error and the task never comes round: the error stands.
+        if let Some((since, failure)) = &self.stream_error
+            && now.saturating_sub(*since) >= self.patience.results_grace
+        {
+            return Step::Finish(Ending::Failed(failure.clone()));
+        }
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Step {
+        let after = self.patience.poll_gap(self.polls);
+        self.polls += 1;
+        Step::Query { after }
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;
