@@ -1,0 +1,286 @@
+//! The table from the upstream's failures to OpenAI's errors (CONTRACT.md, section 6).
+
+use std::{borrow::Cow, time::Duration};
+
+use crate::{
+    api_error::{ApiError, Retry},
+    fox::Failure,
+    task::Ending,
+};
+
+/// A submit that the upstream refused: no task exists.
+pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Duration>) -> ApiError {
+    let said = failure.map_or("the upstream gave no reason", |failure| {
+        failure.message.as_str()
+    });
+    let kind = failure.and_then(|failure| failure.kind.as_deref());
+    let code = failure
+        .and_then(|failure| failure.code.clone())
+        .map(Cow::Owned);
+    let mut error = match (status, kind, code.as_deref()) {
+        (401, ..) => ApiError::invalid_request(
+            401,
+            "invalid_api_key",
+            format!("The upstream refused the API key: {said}. Check the key that you send (or 'upstream.api_key')."),
+        ),
+        (402, ..) => ApiError::new(
+            429,
+            "insufficient_quota",
+            "insufficient_quota",
+            format!("The upstream account has no balance left: {said}. Top it up, then try again."),
+        )
+        .with_retry(Retry::Never),
+        (429, ..) => ApiError::new(
+            429,
+            "rate_limit_error",
+            "rate_limit_exceeded",
+            format!("The upstream accepts no more requests just now: {said}. Wait, then try again; nothing was bought."),
+        )
+        .with_retry(retry_after.map_or(Retry::AsUsual, Retry::After)),
+        (413, ..) => ApiError::invalid_request(
+            413,
+            "request_too_large",
+            format!("The request is too large for the upstream: {said}. Send less, or give large files by URL."),
+        ),
+        (422, Some("service_unavailable_error"), _) | (422, _, Some("no_available_model" | "no_compatible_channel")) => {
+            ApiError {
+                code: code.clone().or(Some(Cow::Borrowed("model_unavailable"))),
+                ..ApiError::new(
+                    503,
+                    "server_error",
+                    "model_unavailable",
+                    format!("The upstream cannot serve this model just now: {said}. Try again later; nothing was bought."),
+                )
+            }
+        }
+        (422, _, Some("model_not_found" | "model_not_supported")) => ApiError {
+            param: Some("model".into()),
+            ..ApiError::invalid_request(
+                404,
+                "model_not_found",
+                format!("The upstream does not have this model: {said}. GET /v1/models lists those that it has."),
+            )
+        },
+        _ => ApiError {
+            status,
+            kind: if status == 403 { "permission_error" } else { "invalid_request_error" },
+            code: code.clone(),
+            param: None,
+            message: match failure {
+                Some(failure) => failure.message.clone(),
+                None => format!("The upstream refused the request with status {status} and gave no reason."),
+            },
+            detail: None,
+            retry: Retry::AsUsual,
+        },
+    };
+    error.detail = Some(format!(
+        "upstream status {status}, type {}, code {}: {said}",
+        kind.unwrap_or("-"),
+        code.as_deref().unwrap_or("-")
+    ));
+    error
+}
+
+/// The upstream could not be reached; nothing was sent.
+pub fn unreachable(cause: &str) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "upstream_unreachable",
+        "FoxAPI cannot be reached, so nothing was sent and nothing bought. Try again; if it lasts, check \
+         'upstream.base_url' and the network.",
+    )
+    .with_detail(cause)
+}
+
+/// A submit whose fate is unknown: the request may have left, so a task may have been bought.
+pub fn ambiguous(cause: &str, failure: Option<&Failure>) -> ApiError {
+    let said = failure.map_or(String::new(), |failure| {
+        format!(" It said: {}.", failure.message)
+    });
+    ApiError::new(
+        502,
+        "server_error",
+        "submit_unconfirmed",
+        format!(
+            "FoxAPI did not confirm the request.{said} A task may have been created and billed, so it is not sent \
+             again by itself. Send it again if you accept paying twice."
+        ),
+    )
+    .with_detail(cause)
+    .with_retry(Retry::Never)
+}
+
+/// A task that exists and will give no answer; `None` for endings that are answers.
+pub fn ended(ending: &Ending, task: &str) -> Option<ApiError> {
+    let error = match ending {
+        Ending::Streamed | Ending::Answered(_) => return None,
+        Ending::Failed(failure) => ApiError {
+            code: Some(
+                failure
+                    .code
+                    .clone()
+                    .map_or(Cow::Borrowed("task_failed"), Cow::Owned),
+            ),
+            ..ApiError::new(
+                502,
+                "server_error",
+                "task_failed",
+                format!(
+                    "The model's provider failed: {} (task {task}).",
+                    failure.message
+                ),
+            )
+        },
+        Ending::NoResults => ApiError::new(
+            502,
+            "server_error",
+            "results_missing",
+            format!(
+                "The task {task} completed, but FoxAPI has not delivered its results. Ask FoxAPI about this task."
+            ),
+        ),
+        Ending::Lost { status, failure } => {
+            let said = failure
+                .as_ref()
+                .map_or(String::new(), |failure| format!(": {}", failure.message));
+            ApiError::new(
+                502,
+                "server_error",
+                "task_lost",
+                format!(
+                    "FoxAPI no longer tells about task {task} (status {status}{said}). Ask FoxAPI about this task."
+                ),
+            )
+        }
+        Ending::Deadline => ApiError::new(
+            504,
+            "server_error",
+            "task_deadline_exceeded",
+            format!(
+                "The task {task} was still running at the deadline. It is billed and goes on upstream; raise \
+                 'task.deadline' for longer answers."
+            ),
+        ),
+        Ending::Stopped => ApiError::new(
+            503,
+            "server_error",
+            "server_shutting_down",
+            format!(
+                "foxbridge was stopped while task {task} was running. The task is billed and goes on upstream."
+            ),
+        ),
+    };
+    Some(error.with_retry(Retry::Never))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(kind: &str, code: Option<&str>) -> Failure {
+        Failure {
+            message: "said".into(),
+            kind: Some(kind.into()),
+            code: code.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let invalid = "invalid_request_error";
+        for (status, kind, code, becomes) in [
+            (400, invalid, None, (400, invalid, None)),
+            (
+                401,
+                "authentication_error",
+                None,
+                (401, invalid, Some("invalid_api_key")),
+            ),
+            (
+                402,
+                "insufficient_quota",
+                None,
+                (429, "insufficient_quota", Some("insufficient_quota")),
+            ),
+            (
+                422,
+                invalid,
+                Some("model_not_found"),
+                (404, invalid, Some("model_not_found")),
+            ),
+            (
+                422,
+                invalid,
+                Some("model_not_supported"),
+                (404, invalid, Some("model_not_found")),
+            ),
+            (
+                422,
+                "service_unavailable_error",
+                None,
+                (503, "server_error", Some("model_unavailable")),
+            ),
+            (
+                422,
+                invalid,
+                Some("no_compatible_channel"),
+                (503, "server_error", Some("no_compatible_channel")),
+            ),
+            (
+                422,
+                invalid,
+                Some("invalid_param"),
+                (422, invalid, Some("invalid_param")),
+            ),
+            (
+                422,
+                invalid,
+                Some("model_not_support_capability"),
+                (422, invalid, Some("model_not_support_capability")),
+            ),
+            (
+                429,
+                "rate_limit_error",
+                None,
+                (429, "rate_limit_error", Some("rate_limit_exceeded")),
+            ),
+        ] {
+            let error = refused(status, Some(&failure(kind, code)), None);
+            assert_eq!(
+                (error.status, error.kind, error.code.as_deref()),
+                becomes,
+                "{status} {kind} {code:?}"
+            );
+            assert!(error.message.contains("said"));
+        }
+        assert_eq!(refused(402, None, None).retry, Retry::Never);
+        let wait = Duration::from_secs(3);
+        assert_eq!(refused(429, None, Some(wait)).retry, Retry::After(wait));
+        assert!(refused(413, None, None).message.contains("no reason"));
+    }
+
+    #[test]
+    fn once_a_task_may_exist_no_sdk_buys_another_by_itself() {
+        for ending in [
+            Ending::Failed(failure("task_error", None)),
+            Ending::NoResults,
+            Ending::Lost {
+                status: 404,
+                failure: None,
+            },
+            Ending::Deadline,
+            Ending::Stopped,
+        ] {
+            let error = ended(&ending, "task-7").expect("no answer");
+            assert_eq!(error.retry, Retry::Never, "{ending:?}");
+            assert!(
+                error.status >= 500 && error.message.contains("task-7"),
+                "{ending:?}"
+            );
+        }
+        assert_eq!(ambiguous("reset", None).retry, Retry::Never);
+        assert_eq!(ended(&Ending::Streamed, "t"), None);
+    }
+}

@@ -1,0 +1,247 @@
+use std::fmt::Write;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{Identity, Transcript, chunk::Told};
+use crate::json::{self, RawObject, quote};
+
+/// The task's result does not go on from what the client was already told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the task's result does not continue what was already streamed: {0}")]
+pub struct Mismatch(&'static str);
+
+/// The chunks that are still owed when a stream ends early and the task's result has the whole answer.
+///
+/// What the client already has must be a prefix of the result; otherwise nothing true can follow it. With an empty
+/// transcript this is the whole answer as a stream. Usage comes last, in a chunk of its own, when it is asked for
+/// and was not sent yet.
+pub fn tail(
+    told: &Transcript,
+    result: &Bytes,
+    identity: &Identity,
+    include_usage: bool,
+) -> Result<Vec<String>, Mismatch> {
+    let text = std::str::from_utf8(result).map_err(|_| Mismatch("it is not UTF-8"))?;
+    let result = RawObject::parse(text).map_err(|_| Mismatch("it is not an object"))?;
+    let choices: Vec<RawObject> = result
+        .get("choices")
+        .and_then(json::array)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(RawObject::of)
+        .collect();
+    if choices.is_empty() {
+        return Err(Mismatch("it has no choices"));
+    }
+    let envelope = Envelope::new(told, &result, identity);
+    let nothing = Told::default();
+    let mut chunks = Vec::new();
+    let mut met = 0;
+    for (at, choice) in choices.iter().enumerate() {
+        let index = choice
+            .get("index")
+            .and_then(|index| index.get().parse().ok())
+            .unwrap_or(at as u64);
+        let before = told.choices.iter().find(|told| told.index == index);
+        met += usize::from(before.is_some());
+        let before = before.unwrap_or(&nothing);
+        let message = choice
+            .object("message")
+            .ok_or(Mismatch("a choice has no message"))?;
+        let delta = if before.has_begun() {
+            rest_of_message(before, &message)?
+        } else {
+            whole_message(&message)
+        };
+        if before.is_finished {
+            if !delta.is_empty() {
+                return Err(Mismatch("a finished choice has more text"));
+            }
+            continue;
+        }
+        if !delta.is_empty() {
+            let logprobs = choice.get("logprobs").filter(|_| !before.has_begun());
+            chunks.push(envelope.chunk(index, &delta, logprobs, None));
+        }
+        let reason = choice
+            .present("finish_reason")
+            .map_or("\"stop\"", RawValue::get);
+        chunks.push(envelope.chunk(index, "", None, Some(reason)));
+    }
+    if met < told.choices.len() {
+        return Err(Mismatch("a choice is missing"));
+    }
+    if include_usage
+        && !told.has_usage
+        && let Some(usage) = result.present("usage")
+    {
+        chunks.push(envelope.usage(usage));
+    }
+    Ok(chunks)
+}
+
+/// What every chunk of the tail shares: the ids that the stream began with, else the result's, else ours.
+struct Envelope(String);
+
+impl Envelope {
+    fn new(told: &Transcript, result: &RawObject, identity: &Identity) -> Self {
+        let own = |name: &str| result.string(name).map(std::borrow::Cow::into_owned);
+        let id = told
+            .id
+            .clone()
+            .or_else(|| own("id"))
+            .unwrap_or_else(|| identity.completion_id());
+        let created = told
+            .created
+            .clone()
+            .or_else(|| {
+                result
+                    .get("created")
+                    .map(|created| created.get().to_string())
+            })
+            .filter(|created| created.parse::<i64>().is_ok())
+            .unwrap_or_else(|| identity.created.to_string());
+        let model = told
+            .model
+            .clone()
+            .or_else(|| own("model"))
+            .unwrap_or_else(|| identity.model.to_string());
+        Self(format!(
+            r#"{{"id":{},"object":"chat.completion.chunk","created":{created},"model":{},"#,
+            quote(&id),
+            quote(&model)
+        ))
+    }
+
+    /// `delta` is the inside of the delta object; `reason` is JSON text.
+    fn chunk(
+        &self,
+        index: u64,
+        delta: &str,
+        logprobs: Option<&RawValue>,
+        reason: Option<&str>,
+    ) -> String {
+        let logprobs = logprobs.map_or(String::new(), |logprobs| {
+            format!(r#""logprobs":{},"#, logprobs.get())
+        });
+        let reason = reason.unwrap_or("null");
+        format!(
+            r#"{}"choices":[{{"index":{index},"delta":{{{delta}}},{logprobs}"finish_reason":{reason}}}]}}"#,
+            self.0
+        )
+    }
+
+    fn usage(&self, usage: &RawValue) -> String {
+        format!(r#"{}"choices":[],"usage":{}}}"#, self.0, usage.get())
+    }
+}
+
+impl Told {
+    fn has_begun(&self) -> bool {
+        self.has_role
+            || self.is_finished
+            || !self.tool_calls.is_empty()
+            || [&self.content, &self.reasoning, &self.refusal]
+                .iter()
+                .any(|text| !text.is_empty())
+    }
+}
+
+/// A message of which nothing has been told, as the inside of a delta: every member, unknown ones too.
+fn whole_message(message: &RawObject) -> String {
+    let mut edit = message.edit();
+    if message.string("role").is_none() {
+        edit.set("role", "\"assistant\"");
+    }
+    if let Some(calls) = message.present("tool_calls").and_then(json::array) {
+        let calls: Vec<String> = calls
+            .iter()
+            .enumerate()
+            .map(|(at, call)| indexed(at, call))
+            .collect();
+        edit.set("tool_calls", format!("[{}]", calls.join(",")));
+    } else {
+        edit.remove("tool_calls");
+    }
+    let text = edit.finish().unwrap_or_default();
+    text.strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+        .unwrap_or_default()
+        .to_string()
+}
+
+/// A tool call of a message as a tool call of a delta, which has an index.
+fn indexed(at: usize, call: &RawValue) -> String {
+    let Some(object) = RawObject::of(call) else {
+        return call.get().to_string();
+    };
+    let mut edit = object.edit();
+    edit.set("index", at.to_string());
+    edit.finish().unwrap_or_default()
+}
+
+/// What of a message has not been told yet, as the inside of a delta.
+fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch> {
+    let mut delta = String::new();
+    for (name, before) in [("content", &told.content), ("refusal", &told.refusal)] {
+        let whole = message.string(name).unwrap_or_default();
+        let rest = whole
+            .strip_prefix(before.as_str())
+            .ok_or(Mismatch("the text differs"))?;
+        if !rest.is_empty() {
+            member(&mut delta, name, &quote(rest));
+        }
+    }
+    let calls = message
+        .present("tool_calls")
+        .and_then(json::array)
+        .unwrap_or_default();
+    if told
+        .tool_calls
+        .iter()
+        .any(|call| call.index >= calls.len() as u64)
+    {
+        return Err(Mismatch("a tool call is missing"));
+    }
+    let mut rests = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        let Some(before) = told
+            .tool_calls
+            .iter()
+            .find(|before| before.index == at as u64)
+        else {
+            rests.push(indexed(at, call));
+            continue;
+        };
+        let function = RawObject::of(call)
+            .and_then(|call| call.object("function"))
+            .unwrap_or_default();
+        let name = function.string("name").unwrap_or_default();
+        let arguments = function.string("arguments").unwrap_or_default();
+        let rest = arguments
+            .strip_prefix(before.arguments.as_str())
+            .filter(|_| name == before.name)
+            .ok_or(Mismatch("a tool call differs"))?;
+        if !rest.is_empty() {
+            rests.push(format!(
+                r#"{{"index":{at},"function":{{"arguments":{}}}}}"#,
+                quote(rest)
+            ));
+        }
+    }
+    if !rests.is_empty() {
+        member(&mut delta, "tool_calls", &format!("[{}]", rests.join(",")));
+    }
+    Ok(delta)
+}
+
+fn member(object: &mut String, name: &str, value: &str) {
+    let comma = if object.is_empty() { "" } else { "," };
+    // Writing to a string cannot fail.
+    let _ = write!(object, "{comma}\"{name}\":{value}");
+}
+
+#[cfg(test)]
+#[path = "tail_tests.rs"]
+mod tests;
