@@ -12,11 +12,11 @@ pub struct ApiError {
     /// OpenAI's `type`.
     pub kind: &'static str,
     pub code: Option<Cow<'static, str>>,
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// For the client: first what happened, then what to do.
     pub message: String,
     /// For the operator's log: causes that are of no use to the client. Never a key, never content.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     pub retry: Retry,
 }
 
@@ -54,7 +54,7 @@ impl ApiError {
     }
 
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into().into());
         self
     }
 
@@ -81,7 +81,7 @@ impl From<RequestFault> for ApiError {
             status: 400,
             kind: "invalid_request_error",
             code: fault.code.map(Cow::Borrowed),
-            param: fault.param,
+            param: fault.param.map(Into::into),
             message: fault.message,
             detail: None,
             retry: Retry::AsUsual,

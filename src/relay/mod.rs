@@ -1,5 +1,38 @@
 //! Drives a task's state machine with real I/O: waiting for an answer, or bridging its stream.
+//!
+//! A request first becomes a task ([`submit`]); the task then is a [`Pursuit`], which [`wait`] follows to its
+//! result and [`live`] turns into the client's event stream.
 
+mod alarm;
+mod live;
+mod pursuit;
 mod settings;
+mod submit;
+mod wait;
 
+pub use live::{Live, live};
+pub use pursuit::Pursuit;
 pub use settings::Settings;
+pub use submit::submit;
+pub use wait::wait;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    task::Patience,
+    upstream::{Key, Upstream},
+};
+
+/// What every step of one request needs.
+#[derive(Clone)]
+pub struct Context {
+    pub upstream: Upstream,
+    pub key: Key,
+    pub patience: Patience,
+    pub stream: Settings,
+    /// When the client must have its answer or its error.
+    pub deadline: Instant,
+    /// Cancelled when the proxy will wait no longer.
+    pub stop: CancellationToken,
+}

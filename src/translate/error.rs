@@ -17,7 +17,7 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
     let code = failure
         .and_then(|failure| failure.code.clone())
         .map(Cow::Owned);
-    let mut error = match (status, kind, code.as_deref()) {
+    let error = match (status, kind, code.as_deref()) {
         (401, ..) => ApiError::invalid_request(
             401,
             "invalid_api_key",
@@ -74,12 +74,12 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
             retry: Retry::AsUsual,
         },
     };
-    error.detail = Some(format!(
+    let detail = format!(
         "upstream status {status}, type {}, code {}: {said}",
         kind.unwrap_or("-"),
         code.as_deref().unwrap_or("-")
-    ));
-    error
+    );
+    error.with_detail(detail)
 }
 
 /// The upstream could not be reached; nothing was sent.

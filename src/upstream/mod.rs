@@ -1,5 +1,17 @@
 //! I/O towards FoxAPI: one function per upstream call. The upstream key never leaves this room.
 
+mod client;
+mod connect;
+mod follow;
+mod key;
+mod models;
+mod query;
 mod settings;
+mod submit;
 
+pub use client::{Setup, Upstream};
+pub use follow::{NotOpened, StreamBody};
+pub use key::Key;
+pub use models::ModelsError;
 pub use settings::Settings;
+pub use submit::SubmitError;

@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Context;
+use crate::{
+    api_error::{ApiError, Retry},
+    fox::{Submission, Task},
+    translate,
+    upstream::SubmitError,
+};
+
+/// A longer wait than this is the client's to make: it can be told how long, and show it to someone.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// The first wait when the upstream says 429 and not for how long; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Turns a submission into a task, with one submit that counts.
+///
+/// Only a 429 is sent again, `task.submit_retries` times: it says that nothing was accepted. Everything else that
+/// goes wrong is the client's to know.
+pub async fn submit(context: &Context, mut submission: Submission) -> Result<Task, ApiError> {
+    let mut attempts = 0;
+    loop {
+        let sent = context.upstream.submit(&context.key, submission);
+        let Ok(outcome) = timeout_at(context.deadline, sent).await else {
+            return Err(translate::ambiguous(
+                "no reply before 'task.deadline'",
+                None,
+            ));
+        };
+        let (given_back, failure, retry_after) = match outcome {
+            Ok(task) => return Ok(task),
+            Err(SubmitError::Busy {
+                submission,
+                failure,
+                retry_after,
+            }) => (submission, failure, retry_after),
+            Err(error) => return Err(explained(error)),
+        };
+        let wait = retry_after.unwrap_or(FIRST_WAIT * (1 << attempts.min(5)));
+        // Many requests are refused together; without jitter they would all come back together.
+        let wait = wait.mul_f64(1.0 + fastrand::f64() * 0.2);
+        let is_worth_it = wait <= LONGEST_WAIT && Instant::now() + wait < context.deadline;
+        if attempts >= context.patience.submit_retries || !is_worth_it {
+            return Err(translate::refused(429, failure.as_deref(), retry_after));
+        }
+        attempts += 1;
+        tracing::debug!(
+            ?wait,
+            attempts,
+            "the upstream is busy and accepted nothing; the submit is sent again"
+        );
+        tokio::select! {
+            () = sleep(wait) => submission = given_back,
+            () = context.stop.cancelled() => {
+                return Err(translate::refused(429, failure.as_deref(), retry_after).with_retry(Retry::AsUsual));
+            }
+        }
+    }
+}
+
+fn explained(error: SubmitError) -> ApiError {
+    match error {
+        SubmitError::NotConnected { cause, .. } => translate::unreachable(&cause),
+        SubmitError::Busy {
+            failure,
+            retry_after,
+            ..
+        } => translate::refused(429, failure.as_deref(), retry_after),
+        SubmitError::Refused { status, failure } => {
+            translate::refused(status, failure.as_deref(), None)
+        }
+        SubmitError::Ambiguous { failure, cause } => {
+            translate::ambiguous(&cause, failure.as_deref())
+        }
+    }
+}

@@ -1,0 +1,266 @@
+use std::{
+    error::Error,
+    fmt::Write,
+    fs, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
+};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{Key, Settings, connect::Connector};
+
+/// Upstream connections kept open without use. Below the minute after which most fronts cut them, because a
+/// submit sent into a connection that is just being cut cannot be told from one that arrived.
+const IDLE_CONNECTION: Duration = Duration::from_secs(25);
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("foxbridge/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// FoxAPI, with a pool of connections to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    http: Client<Connector, Full<Bytes>>,
+    settings: Arc<Settings>,
+    /// The base URL without a slash at its end.
+    base: Arc<str>,
+    key: Option<Key>,
+}
+
+/// Why there can be no connection to the upstream, ever.
+#[derive(Debug, thiserror::Error)]
+pub enum Setup {
+    #[error("upstream.ca_file: cannot read {path}: {cause}")]
+    CaFile { path: PathBuf, cause: String },
+    #[error("upstream.ca_file: a certificate cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("upstream.api_key: it is empty or holds characters that no key has")]
+    Key,
+}
+
+/// A call that brought no reply. The text is for the operator.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// Nothing was sent.
+    NotConnected(String),
+    /// Something may have been sent.
+    Broken(String),
+}
+
+impl NoReply {
+    pub(super) fn cause(self) -> String {
+        match self {
+            Self::NotConnected(cause) | Self::Broken(cause) => cause,
+        }
+    }
+}
+
+/// A reply, whole.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+}
+
+impl Upstream {
+    /// Reads `ca_file`; connects to nothing yet.
+    pub fn new(settings: Settings) -> Result<Self, Setup> {
+        let more = match &settings.ca_file {
+            None => Vec::new(),
+            Some(path) => read_certificates(path).map_err(|cause| Setup::CaFile {
+                path: path.clone(),
+                cause: cause.to_string(),
+            })?,
+        };
+        let connector = Connector::new(more, settings.connect_timeout)?;
+        let key = match &settings.api_key {
+            None => None,
+            Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
+        };
+        // A request that a dying idle connection gave back unwritten is sent on another one (hyper's default):
+        // given back means that not one byte of it was written, so that is no resending.
+        let http = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .build(connector);
+        Ok(Self {
+            http,
+            base: settings.base_url.to_string().trim_end_matches('/').into(),
+            settings: Arc::new(settings),
+            key,
+        })
+    }
+
+    /// The configured key, which then serves every caller.
+    pub fn own_key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The URI of `path` under the base URL.
+    pub(super) fn uri(&self, path: &str) -> Result<Uri, NoReply> {
+        Uri::try_from(format!("{}{path}", self.base))
+            .map_err(|error| NoReply::NotConnected(error.to_string()))
+    }
+
+    pub(super) fn request(
+        method: Method,
+        uri: Uri,
+        key: &Key,
+        body: Option<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let has_body = body.is_some();
+        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, key.header());
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(ACCEPT, JSON);
+        if has_body {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        request
+    }
+
+    /// Sends a request and reads the head of its reply, within `upstream.request_timeout`.
+    pub(super) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, NoReply> {
+        self.in_time(self.send_untimed(request)).await
+    }
+
+    /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
+    pub(super) async fn call(&self, request: Request<Full<Bytes>>) -> Result<Reply, NoReply> {
+        let limit = self.settings.max_reply;
+        self.in_time(async {
+            let (head, body) = self.send_untimed(request).await?.into_parts();
+            let body = Limited::new(body, limit).collect().await.map_err(|error| {
+                NoReply::Broken(format!(
+                    "status {}, then the reply broke off: {}",
+                    head.status,
+                    chain(&*error)
+                ))
+            })?;
+            Ok(Reply {
+                status: head.status,
+                headers: head.headers,
+                body: body.to_bytes(),
+            })
+        })
+        .await
+    }
+
+    async fn send_untimed(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, NoReply> {
+        self.http.request(request).await.map_err(|error| {
+            let cause = chain(&error);
+            if error.is_connect() {
+                NoReply::NotConnected(cause)
+            } else {
+                NoReply::Broken(cause)
+            }
+        })
+    }
+
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, NoReply>>,
+    ) -> Result<T, NoReply> {
+        let limit = self.settings.request_timeout;
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            Err(NoReply::Broken(format!(
+                "no reply within {limit:?} ('upstream.request_timeout')"
+            )))
+        })
+    }
+}
+
+fn read_certificates(path: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
+    let pem = fs::read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(io::Error::other)?;
+    if certificates.is_empty() {
+        return Err(io::Error::other("it holds no certificate in PEM form"));
+    }
+    Ok(certificates)
+}
+
+/// An error with all of its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// How long the upstream asks to be left alone: `retry-after-ms`, or `retry-after` in seconds or as a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    if let Some(milliseconds) = text("retry-after-ms").and_then(|text| text.parse().ok()) {
+        return Some(Duration::from_millis(milliseconds));
+    }
+    let after = text("retry-after")?;
+    match after.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let at = httpdate::parse_http_date(after).ok()?;
+            Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_each_of_its_forms() {
+        let read = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(read("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            read("retry-after-ms", "1500"),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(read("retry-after", "soon"), None);
+        assert_eq!(read("x-other", "1"), None);
+    }
+}

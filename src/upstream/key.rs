@@ -1,0 +1,58 @@
+use std::fmt;
+
+use hyper::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A bearer key in the form in which it is sent. Shown nowhere: not by `Debug`, not by hyper.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(HeaderValue);
+
+impl Key {
+    /// `None` when it is empty or cannot stand in a header.
+    pub fn new(key: &SecretString) -> Option<Self> {
+        let key = key.expose_secret();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {key}")).ok()?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+
+    /// What tells this key from others without telling the key.
+    pub fn digest(&self) -> [u8; 32] {
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.0.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        bytes
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("Key(********)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = Key::new(&"sk-very-secret".into()).unwrap();
+        assert!(!format!("{key:?} {:?}", key.header()).contains("secret"));
+        assert_ne!(key.digest(), Key::new(&"sk-other".into()).unwrap().digest());
+    }
+
+    #[test]
+    fn what_cannot_be_a_key() {
+        for key in ["", "two words", "line\nend", "schlüssel"] {
+            assert_eq!(Key::new(&key.into()), None, "{key:?}");
+        }
+    }
+}

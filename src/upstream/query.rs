@@ -1,0 +1,57 @@
+use hyper::{Method, StatusCode};
+
+use super::{Key, Upstream, client::Reply};
+use crate::{
+    fox::{Failure, State, Task, paths},
+    task::Report,
+};
+
+impl Upstream {
+    /// `GET /v1/tasks/{id}` (CONTRACT.md, section 2). Never with `sync_upstream`: that is what makes completed
+    /// tasks appear without results.
+    pub async fn query(&self, key: &Key, id: &str) -> Report {
+        let uri = match self.uri(&paths::task(id)) {
+            Ok(uri) => uri,
+            Err(error) => return trouble(id, &error.cause()),
+        };
+        match self.call(Self::request(Method::GET, uri, key, None)).await {
+            Ok(reply) => read(id, &reply),
+            Err(error) => trouble(id, &error.cause()),
+        }
+    }
+}
+
+fn read(id: &str, reply: &Reply) -> Report {
+    match reply.status {
+        status if status.is_success() => match Task::parse(&reply.body) {
+            Ok(task) => match task.state {
+                State::Running => Report::Running,
+                State::Completed(result) => Report::Completed(result),
+                State::Failed(failure) => Report::Failed(failure),
+            },
+            Err(error) => trouble(id, &error.to_string()),
+        },
+        StatusCode::NOT_FOUND => Report::Unknown,
+        status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
+            tracing::debug!(task = id, %status, "the task query is to be repeated");
+            Report::Trouble {
+                retry_after: reply.retry_after(),
+            }
+        }
+        status if status.is_client_error() || status.is_redirection() => Report::Refused {
+            status: status.as_u16(),
+            failure: Failure::of_reply(&reply.body),
+        },
+        status => {
+            tracing::debug!(task = id, %status, "the task query failed");
+            Report::Trouble {
+                retry_after: reply.retry_after(),
+            }
+        }
+    }
+}
+
+fn trouble(id: &str, cause: &str) -> Report {
+    tracing::debug!(task = id, cause, "the task query failed");
+    Report::Trouble { retry_after: None }
+}
