@@ -1,14 +1,20 @@
 //! Puts the rooms together into one running proxy.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    server::{self, App},
+    upstream::{Setup, Upstream},
+};
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{0}")]
-    Upstream(String),
+    #[error(transparent)]
+    Upstream(#[from] Setup),
 }
 
 /// Serves clients on `listener` until `stop` resolves, then finishes what is in flight within
@@ -18,7 +24,14 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let _ = (config, listener);
-    stop.await;
+    let upstream = Upstream::new(config.upstream)?;
+    let app = App::new(
+        upstream,
+        config.task,
+        config.stream,
+        config.models,
+        config.server,
+    );
+    server::serve(Arc::new(app), listener, stop).await;
     Ok(())
 }

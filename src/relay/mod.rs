@@ -5,6 +5,7 @@
 
 mod alarm;
 mod live;
+mod perform;
 mod pursuit;
 mod settings;
 mod submit;

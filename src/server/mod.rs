@@ -1,5 +1,53 @@
 //! The client's side: listen, route, one file an endpoint, and replies in OpenAI's shape.
 
+mod access;
+mod body;
+mod chat;
+mod cors;
+mod credentials;
+mod listen;
+mod models;
+mod reply;
+mod route;
 mod settings;
+mod wire;
 
+pub use listen::serve;
 pub use settings::Settings;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{relay, task::Patience, translate, upstream::Upstream};
+
+/// Everything that the endpoints need, made once.
+pub struct App {
+    pub upstream: Upstream,
+    pub patience: Patience,
+    pub stream: relay::Settings,
+    pub models: translate::Settings,
+    pub settings: Settings,
+    /// Cancelled when requests in flight are not waited for any longer.
+    pub stop: CancellationToken,
+    catalog: models::Catalog,
+}
+
+impl App {
+    pub fn new(
+        upstream: Upstream,
+        patience: Patience,
+        stream: relay::Settings,
+        models: translate::Settings,
+        settings: Settings,
+    ) -> Self {
+        let catalog = models::Catalog::new(upstream.models_cache());
+        Self {
+            upstream,
+            patience,
+            stream,
+            models,
+            settings,
+            stop: CancellationToken::new(),
+            catalog,
+        }
+    }
+}

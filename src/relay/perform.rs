@@ -1,0 +1,147 @@
+use std::{future::Future, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::Uri;
+use tokio::time::sleep;
+
+use super::Context;
+use crate::{
+    sse::Decoder,
+    task::{Report, Step},
+    upstream::{NotOpened, StreamBody},
+};
+
+/// The longest single event of a stream. A chunk is some hundred bytes; this leaves room for one with audio.
+pub(super) const LONGEST_EVENT: usize = 16 << 20;
+
+/// The one task that all steps are about, and how it is reached.
+pub(super) struct Target {
+    pub(super) context: Context,
+    pub(super) task: String,
+    pub(super) stream_uri: Option<Uri>,
+}
+
+/// I/O under way, and the stream that stays open between steps. It is kept outside of [`perform`], which may
+/// therefore be dropped at any await and called again without losing anything.
+#[derive(Default)]
+pub(super) struct Ongoing {
+    querying: Option<Boxed<Report>>,
+    opening: Option<Boxed<Result<StreamBody, NotOpened>>>,
+    pub(super) stream: Option<OpenStream>,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An open stream and what it brought that is not used up.
+pub(super) struct OpenStream {
+    body: StreamBody,
+    pub(super) decoder: Decoder,
+}
+
+/// What a step's I/O brought.
+pub(super) enum Done {
+    /// The next bytes of the stream; `None` when it ended or broke.
+    Read(Option<Bytes>),
+    Queried(Report),
+    Opened,
+    NotOpened(NotOpened),
+}
+
+impl Ongoing {
+    /// Gives up a query that has become needless.
+    pub(super) fn forget_query(&mut self) {
+        self.querying = None;
+    }
+}
+
+/// Does the I/O that `step` asks for.
+pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing) -> Done {
+    match step {
+        Step::Read | Step::Forward | Step::Finish(_) => {
+            Done::Read(read(&mut ongoing.stream, &target.task).await)
+        }
+        Step::Query { after } => {
+            let querying = ongoing.querying.get_or_insert_with(|| {
+                Box::pin(query(target.context.clone(), target.task.clone(), *after))
+            });
+            // A query may take long, so a stream that is open is read on meanwhile.
+            let report = if ongoing.stream.is_some() {
+                tokio::select! {
+                    biased;
+                    bytes = read(&mut ongoing.stream, &target.task) => return Done::Read(bytes),
+                    report = querying.as_mut() => report,
+                }
+            } else {
+                querying.as_mut().await
+            };
+            ongoing.querying = None;
+            Done::Queried(report)
+        }
+        Step::Open { after } => {
+            // Whatever is still open is replaced.
+            ongoing.stream = None;
+            let opening = ongoing.opening.get_or_insert_with(|| {
+                Box::pin(open(
+                    target.context.clone(),
+                    target.stream_uri.clone(),
+                    *after,
+                ))
+            });
+            let opened = opening.as_mut().await;
+            ongoing.opening = None;
+            match opened {
+                Ok(body) => {
+                    let decoder = Decoder::new(LONGEST_EVENT);
+                    ongoing.stream = Some(OpenStream { body, decoder });
+                    Done::Opened
+                }
+                Err(not_opened) => Done::NotOpened(not_opened),
+            }
+        }
+    }
+}
+
+async fn read(stream: &mut Option<OpenStream>, task: &str) -> Option<Bytes> {
+    let body = &mut stream.as_mut()?.body;
+    loop {
+        match body.frame().await? {
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(bytes);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(task, %error, "the task's stream broke");
+                return None;
+            }
+        }
+    }
+}
+
+async fn query(context: Context, task: String, after: Duration) -> Report {
+    sleep(jittered(after)).await;
+    context.upstream.query(&context.key, &task).await
+}
+
+async fn open(
+    context: Context,
+    uri: Option<Uri>,
+    after: Duration,
+) -> Result<StreamBody, NotOpened> {
+    if !after.is_zero() {
+        sleep(jittered(after)).await;
+    }
+    let Some(uri) = uri else {
+        return Err(NotOpened {
+            retry_after: None,
+            cause: "the task has no stream".into(),
+        });
+    };
+    context.upstream.follow(&context.key, uri).await
+}
+
+/// Up to a tenth longer, so that tasks submitted together do not stay in step.
+fn jittered(gap: Duration) -> Duration {
+    gap.mul_f64(1.0 + fastrand::f64() * 0.1)
+}

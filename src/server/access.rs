@@ -1,0 +1,93 @@
+use std::time::Instant;
+
+use hyper::{Method, Request, StatusCode, header::HeaderValue};
+
+use super::reply;
+use crate::api_error::ApiError;
+
+/// One request's line in the log. It is written when the request has been answered to its last byte, or when the
+/// client left before that. Never keys, never content.
+pub(super) struct Access {
+    request_id: HeaderValue,
+    method: Method,
+    path: String,
+    began: Instant,
+    model: Option<String>,
+    task: Option<String>,
+    is_finished: bool,
+}
+
+impl Access {
+    pub(super) fn new<B>(request: &Request<B>) -> Self {
+        let given = request.headers().get(reply::REQUEST_ID);
+        let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
+            // An id of our own is made of letters, digits and an underscore.
+            HeaderValue::try_from(reply::new_request_id())
+                .unwrap_or(HeaderValue::from_static("req_unknown"))
+        });
+        Self {
+            request_id,
+            method: request.method().clone(),
+            path: request.uri().path().chars().take(200).collect(),
+            began: Instant::now(),
+            model: None,
+            task: None,
+            is_finished: false,
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// Since the request's head was read.
+    pub(super) fn milliseconds(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+
+    pub(super) fn set_model(&mut self, model: &str) {
+        self.model = Some(model.chars().take(100).collect());
+    }
+
+    pub(super) fn set_task(&mut self, task: &str) {
+        self.task = Some(task.to_owned());
+    }
+
+    /// The request is answered; `error` is what the client was told went wrong.
+    pub(super) fn finish(mut self, status: StatusCode, error: Option<&ApiError>) {
+        self.is_finished = true;
+        let status = status.as_u16();
+        match error {
+            None => tracing::info!(
+                id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
+                model = self.model, task = self.task, "answered"
+            ),
+            Some(error) => tracing::info!(
+                id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
+                model = self.model, task = self.task, code = error.code.as_deref(), error = error.message,
+                detail = error.detail.as_deref(), "refused"
+            ),
+        }
+    }
+
+    fn id(&self) -> &str {
+        self.request_id.to_str().unwrap_or("-")
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            tracing::info!(
+                id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
+                model = self.model, task = self.task, "the client left"
+            );
+        }
+    }
+}
+
+/// A client's own request id is kept if it cannot do harm in a log or a header.
+fn is_sane(id: &HeaderValue) -> bool {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(harmless)
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hyper::HeaderMap;
+use tokio::time::Instant;
+
+use super::{
+    App,
+    access::Access,
+    credentials,
+    reply::{self, Reply},
+};
+use crate::{
+    api_error::{ApiError, Retry},
+    translate,
+    upstream::{Key, ModelsError},
+};
+
+/// How many callers' lists are kept.
+const MOST_CALLERS: usize = 1000;
+
+/// Each model as its id and its JSON.
+type Models = Arc<Vec<(String, String)>>;
+
+/// The model lists of recent callers. Each key sees its own list, so they are told apart by the key's digest.
+pub(super) struct Catalog {
+    keep: Duration,
+    lists: Mutex<HashMap<[u8; 32], (Instant, Models)>>,
+}
+
+impl Catalog {
+    pub(super) fn new(keep: Duration) -> Self {
+        Self {
+            keep,
+            lists: Mutex::default(),
+        }
+    }
+
+    fn get(&self, caller: &[u8; 32]) -> Option<Models> {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, models) = lists.get(caller)?;
+        (since.elapsed() < self.keep).then(|| models.clone())
+    }
+
+    fn put(&self, caller: [u8; 32], models: Models) {
+        if self.keep.is_zero() {
+            return;
+        }
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if lists.len() >= MOST_CALLERS {
+            lists.retain(|_, (since, _)| since.elapsed() < self.keep);
+        }
+        if lists.len() >= MOST_CALLERS {
+            lists.clear();
+        }
+        lists.insert(caller, (Instant::now(), models));
+    }
+}
+
+/// `GET /v1/models`.
+pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Reply, ApiError> {
+    let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
+    let entries: Vec<&str> = models.iter().map(|(_, json)| json.as_str()).collect();
+    Ok(reply::json(format!(
+        r#"{{"object":"list","data":[{}]}}"#,
+        entries.join(",")
+    )))
+}
+
+/// `GET /v1/models/{id}`.
+pub(super) async fn retrieve(
+    app: &App,
+    headers: &HeaderMap,
+    id: &str,
+    access: &mut Access,
+) -> Result<Reply, ApiError> {
+    access.set_model(id);
+    let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
+    match models.iter().find(|(known, _)| known == id) {
+        Some((_, json)) => Ok(reply::json(json.clone())),
+        None => Err(ApiError {
+            param: Some("model".into()),
+            ..ApiError::invalid_request(
+                404,
+                "model_not_found",
+                format!(
+                    "The model '{}' does not exist or your key may not use it. GET /v1/models lists those that it may.",
+                    id.chars().take(200).collect::<String>()
+                ),
+            )
+        }),
+    }
+}
+
+async fn models_of(app: &App, key: &Key) -> Result<Models, ApiError> {
+    let caller = key.digest();
+    if let Some(models) = app.catalog.get(&caller) {
+        return Ok(models);
+    }
+    let reply = app
+        .upstream
+        .models(key)
+        .await
+        .map_err(|error| match error {
+            ModelsError::NoReply(cause) => no_list(&cause),
+            ModelsError::Refused {
+                status,
+                failure,
+                retry_after,
+            } if status < 500 => translate::refused(status, failure.as_ref(), retry_after),
+            ModelsError::Refused { status, .. } => no_list(&format!("status {status}")),
+        })?;
+    let models = translate::model_list(&reply).map_err(|error| no_list(&error.to_string()))?;
+    let models = Arc::new(models);
+    app.catalog.put(caller, models.clone());
+    Ok(models)
+}
+
+fn no_list(cause: &str) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "upstream_unavailable",
+        "FoxAPI's model list cannot be had just now. Try again; if it lasts, check 'upstream.base_url' and the network.",
+    )
+    .with_detail(cause)
+    .with_retry(Retry::After(Duration::from_secs(1)))
+}

@@ -1,0 +1,148 @@
+//! Replies, and the headers that every one of them has.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Body, Frame, SizeHint},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use uuid::Uuid;
+
+use crate::api_error::{ApiError, Retry};
+
+pub(super) const REQUEST_ID: &str = "x-request-id";
+/// The official SDKs obey it before anything else (WIRE.md, "Retries and time-outs").
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The upstream task that a request became.
+pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-foxbridge-task-id");
+/// What was changed in a request so that the upstream takes it.
+pub(super) const ADJUSTED: HeaderName = HeaderName::from_static("x-foxbridge-adjusted");
+
+/// What is sent to a client.
+pub(super) type Reply = Response<ReplyBody>;
+
+pub(super) enum ReplyBody {
+    Whole(Full<Bytes>),
+    /// Each piece is written as it comes.
+    Pieces(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(full) => Pin::new(full).poll_frame(context),
+            Self::Pieces(pieces) => pieces
+                .as_mut()
+                .poll_next(context)
+                .map(|piece| Some(Ok(Frame::data(piece?)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(full) => full.is_end_stream(),
+            Self::Pieces(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(full) => full.size_hint(),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// An id that no other request has; later ones sort later.
+pub(super) fn new_request_id() -> String {
+    format!("req_{}", Uuid::now_v7().simple())
+}
+
+pub(super) fn json(body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(ReplyBody::Whole(Full::new(body.into())));
+    let kind = HeaderValue::from_static("application/json");
+    reply.headers_mut().insert(CONTENT_TYPE, kind);
+    reply
+}
+
+pub(super) fn empty(status: StatusCode) -> Reply {
+    let mut reply = Response::new(ReplyBody::Whole(Full::default()));
+    *reply.status_mut() = status;
+    reply
+}
+
+/// An event stream, with the headers that OpenAI sends and those that keep proxies from buffering it.
+pub(super) fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Reply {
+    let mut reply = Response::new(ReplyBody::Pieces(Box::pin(pieces)));
+    let headers = reply.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    reply
+}
+
+pub(super) fn error(error: &ApiError) -> Reply {
+    let mut reply = json(error.body());
+    // Statuses come from tables and from the upstream's own, so an impossible one would be a defect.
+    *reply.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = reply.headers_mut();
+    match error.retry {
+        Retry::AsUsual => {}
+        Retry::Never => {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        Retry::After(wait) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(sane_seconds(wait)));
+        }
+    }
+    reply
+}
+
+/// For clients that may still be sending what nobody will read.
+pub(super) fn close(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Clients retry at once on 0 and not at all above some minutes, so neither is said (WIRE.md).
+fn sane_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).clamp(1, 60) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_advice_is_what_sdks_obey() {
+        let error = |retry| super::error(&ApiError::new(429, "t", "c", "m").with_retry(retry));
+        assert_eq!(error(Retry::Never).headers()["x-should-retry"], "false");
+        for (wait, seconds) in [(0, "1"), (1, "1"), (1500, "2"), (600_000, "60")] {
+            let reply = error(Retry::After(Duration::from_millis(wait)));
+            assert_eq!(reply.headers()["retry-after"], seconds);
+        }
+        assert!(
+            error(Retry::AsUsual)
+                .headers()
+                .get("x-should-retry")
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use hyper::{
+    Method, Request,
+    body::Incoming,
+    header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING},
+};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    App,
+    access::Access,
+    chat, cors, models,
+    reply::{self, Reply},
+};
+use crate::api_error::ApiError;
+
+/// What is served, as a 404 says it.
+const SERVED: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model}";
+
+/// Answers one request.
+pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>) -> Reply {
+    let access = Access::new(&request);
+    let request_id = access.request_id().clone();
+    let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+
+    let mut reply = if let Some(reply) = cors::preflight(&app.settings.cors_origins, &request) {
+        access.finish(reply.status(), None);
+        reply
+    } else {
+        dispatch(&app, request, access).await
+    };
+
+    let headers = reply.headers_mut();
+    headers.insert(reply::REQUEST_ID, request_id);
+    if let Some(origin) = origin {
+        cors::mark(headers, origin);
+    }
+    if is_chunked {
+        // A front that frames by a content-length which was not seen here would take the rest for a request.
+        reply::close(headers);
+    }
+    reply
+}
+
+async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access) -> Reply {
+    if let Err(error) = check_framing(request.headers()) {
+        return refuse(&error, access);
+    }
+    let path = request.uri().path().to_owned();
+    let path = path.strip_suffix('/').unwrap_or(&path);
+    let method = request.method().clone();
+    let is_get = method == Method::GET || method == Method::HEAD;
+    match path {
+        "/v1/chat/completions" if method == Method::POST => {
+            chat::complete(app, request, access).await
+        }
+        "/v1/chat/completions" => wrong_method(&method, "POST", access),
+        "/v1/models" if is_get => answer(models::list(app, request.headers()).await, access),
+        "/v1/models" => wrong_method(&method, "GET, HEAD", access),
+        _ => match path.strip_prefix("/v1/models/") {
+            Some(id) if is_get => {
+                let id = percent_decode_str(id).decode_utf8_lossy();
+                answer(
+                    models::retrieve(app, request.headers(), &id, &mut access).await,
+                    access,
+                )
+            }
+            Some(_) => wrong_method(&method, "GET, HEAD", access),
+            None => refuse(&unknown_route(&method, path), access),
+        },
+    }
+}
+
+/// Two ways to say where a body ends are how requests are smuggled past a front.
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(ApiError::invalid_request(
+            400,
+            "bad_request",
+            "The request has both 'content-length' and 'transfer-encoding'. Send only one of them.",
+        ));
+    }
+    Ok(())
+}
+
+fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
+    match result {
+        Ok(reply) => {
+            access.finish(reply.status(), None);
+            reply
+        }
+        Err(error) => refuse(&error, access),
+    }
+}
+
+/// Answers with an error, and logs it.
+pub(super) fn refuse(error: &ApiError, access: Access) -> Reply {
+    let reply = reply::error(error);
+    access.finish(reply.status(), Some(error));
+    reply
+}
+
+fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply {
+    let error = ApiError::invalid_request(
+        405,
+        "method_not_allowed",
+        format!(
+            "{} is not served here. Use {allowed}.",
+            shown(method.as_str())
+        ),
+    );
+    let mut reply = refuse(&error, access);
+    reply
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    reply
+}
+
+fn unknown_route(method: &Method, path: &str) -> ApiError {
+    let hint = match path {
+        "/chat/completions" | "/models" => " Add /v1 to the end of the base URL.",
+        _ if path.starts_with("/v1/v1") => " The base URL has /v1 twice.",
+        _ => "",
+    };
+    ApiError::invalid_request(
+        404,
+        "unknown_url",
+        format!(
+            "Unknown request URL: {} {}.{hint} Served are {SERVED}.",
+            shown(method.as_str()),
+            shown(path)
+        ),
+    )
+}
+
+/// What a client sent, short enough to be shown to it.
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}

@@ -1,0 +1,175 @@
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::reply;
+use crate::api_error::ApiError;
+
+/// A client's connection, on which also hyper's own refusals speak OpenAI's language.
+///
+/// What cannot be read as HTTP never reaches the routes: hyper answers it with a bare status line. Such an answer
+/// is told from all of ours by having no body, and is given one here. It is always the last of its connection.
+pub(super) struct Wire<S> {
+    stream: S,
+    /// What is written in place of hyper's refusal, how far it has been, and how much of hyper's it stands for.
+    refusal: Option<Refusal>,
+}
+
+struct Refusal {
+    bytes: Vec<u8>,
+    written: usize,
+    stands_for: usize,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            refusal: None,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// Writes the refusal out; then reports hyper's own bytes as written.
+    fn poll_refusal(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
+        let Some(refusal) = &mut self.refusal else {
+            return Poll::Ready(None);
+        };
+        while let Some(rest @ [_, ..]) = refusal.bytes.get(refusal.written..) {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, rest)) {
+                Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::WriteZero.into()))),
+                Ok(written) => refusal.written += written,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+        let stands_for = refusal.stands_for;
+        self.refusal = None;
+        Poll::Ready(Some(Ok(stands_for)))
+    }
+}
+
+/// What to write in place of `head`, if that is a refusal of hyper's own.
+fn in_our_words(head: &[u8]) -> Option<Refusal> {
+    if !head.starts_with(b"HTTP/1.1 4") {
+        return None;
+    }
+    let text = std::str::from_utf8(head).ok()?;
+    if !text.ends_with("\r\n\r\n")
+        || !text.contains("\r\ncontent-length: 0\r\n")
+        || text.contains(reply::REQUEST_ID)
+    {
+        return None;
+    }
+    let status: u16 = text.get(9..12)?.parse().ok()?;
+    let (code, message) = match status {
+        414 => (
+            "uri_too_long",
+            "The request's URL is too long. Send its data in the body.",
+        ),
+        431 => (
+            "headers_too_large",
+            "The request's headers are too large. Send fewer or shorter ones (64 KiB in all).",
+        ),
+        _ => (
+            "bad_request",
+            "The request is not valid HTTP. Check the client, and any proxy between it and here.",
+        ),
+    };
+    let body = ApiError::invalid_request(status, code, message).body();
+    let (line, _) = text.split_once("\r\n")?;
+    let mut bytes = format!(
+        "{line}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}: {}\r\nconnection: close\r\n\r\n",
+        body.len(),
+        reply::REQUEST_ID,
+        reply::new_request_id(),
+    )
+    .into_bytes();
+    bytes.extend_from_slice(&body);
+    Some(Refusal {
+        bytes,
+        written: 0,
+        stands_for: head.len(),
+    })
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.refusal.is_none() {
+            self.refusal = in_our_words(buf);
+        }
+        match ready!(self.poll_refusal(context)) {
+            Some(done) => Poll::Ready(done),
+            None => Pin::new(&mut self.stream).poll_write(context, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.refusal.is_none() {
+            self.refusal = bufs.first().and_then(|head| in_our_words(head));
+        }
+        match ready!(self.poll_refusal(context)) {
+            Some(done) => Poll::Ready(done),
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hypers_own_refusals_are_reworded() {
+        let hypers = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        let refusal = in_our_words(hypers).expect("a refusal");
+        let text = String::from_utf8(refusal.bytes).unwrap();
+        assert!(text.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"));
+        assert!(
+            text.contains("x-request-id: req_") && text.contains(r#""code":"headers_too_large"}}"#)
+        );
+        assert_eq!(refusal.stands_for, hypers.len());
+        for ours in [
+            &b"HTTP/1.1 404 Not Found\r\nx-request-id: req_1\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            b"data: HTTP/1.1 431",
+            b"",
+        ] {
+            assert!(in_our_words(ours).is_none());
+        }
+    }
+}
