@@ -1,0 +1,333 @@
+//! What one request asks the simulator to do to it: markers in its message texts.
+//!
+//! A marker is `[[fox: key=value key=value …]]` in the text of any message (or at the very beginning of an uploaded
+//! file). Values end at white space, or are quoted: `text="two words"`, with `\"`, `\\` and `\n` inside. Several
+//! markers add up, a later key overrides an earlier one, and none is quoted back in answers. An unknown key or value is
+//! a 422 `invalid_param` that says so.
+//!
+//! A PLAN is a list of steps for the first, the second, … time: `429x2,reset,ok,500x*` is two 429, one reset, one
+//! proper answer, then 500 for ever. Without `x*` all is as usual after the last step. Durations are `250ms`, `2s`.
+//!
+//! A REACTION is an error status (`429`, `422:no_available_model` with a code,
+//! `422:service_unavailable_error` with that type and no code; 413, 502 and 504 come as the front proxy's
+//! HTML), `html:STATUS`, `empty:STATUS`, `garbage` (200, not JSON), `truncated` (200, shorter than announced),
+//! `redirect:URL`, `close`, `reset` (TCP RST) or `hang`.
+//!
+//! | key | value | meaning |
+//! |---|---|---|
+//! | `id` | word | submits with one id are counted together (else: equal bodies are) |
+//! | `submit` | PLAN of REACTION or `accept+REACTION` | instead of accepting; with `accept+` the task exists all the same |
+//! | `submit-latency` | duration | before the submit is answered |
+//! | `retry-after` | text | the `Retry-After` header of scripted 429 and 503 |
+//! | `rate-limit` | `LIMIT/REMAINING` | `x-ratelimit-*` headers on the submit's reply |
+//! | `stream-url` | URL or `null` | instead of the stream's path; `{id}` is the task id |
+//! | `queue`, `first-chunk`, `chunk-interval`, `completion-lag` | duration | as in [`Settings`](super::Settings) |
+//! | `task` | `completed`, `failed`, `cancelled`, `stuck` | how the task ends (`stuck`: never) |
+//! | `fail-after` | number | chunks made before a task fails, is cancelled or gets stuck |
+//! | `error-code`, `error-message` | text | of the failed task |
+//! | `error-shape` | `plain`, `nested`, `raw` | provider JSON as text in `message`, or in `metadata.raw` |
+//! | `status` | PLAN of word | the status word of the first queries, with nothing else to see |
+//! | `progress` | 0–255 | the progress that every query reports |
+//! | `results` | PLAN of `null`, `empty`, `stale` | completed without results (`stale`: only if asked with `sync_upstream`) |
+//! | `results-after` | duration | completed without results for that time |
+//! | `query` | PLAN of REACTION | to queries of this task |
+//! | `open` | PLAN of REACTION | to attempts to open the stream |
+//! | `stream` | PLAN of `cut@K`, `cut@K+B`, `reset@K`, `stall@K`, `stall@K:TIME`, `error@K`, `end@K` | to connections of the stream, after K chunks (and B bytes) |
+//! | `stream-error` | text | the message of `error` events |
+//! | `done` | `named`, `marker`, `both`, `none` | `event: done`, `data: [DONE]`, both or neither |
+//! | `total` | number | the `total_chunks` of `done` |
+//! | `frame` | list of `crlf`, `cr`, `bom`, `bare`, `multiline`, `comments`, `heartbeats`, `unknown`, `ids`, `malformed`, `one-write`, `split:BYTES` | how the stream is written (`noise`: the four harmless ones) |
+//! | `replay` | `same`, `new-ids`, `rechunk` | what later connections of the stream look like |
+//! | `usage-chunk` | `on`, `off` | whether `include_usage` is honoured |
+//! | `text`, `words`, `reasoning` | text, number, number | what is answered: this text, or so many words; so many words of reasoning |
+//! | `upload` | PLAN of REACTION | to uploads of this file |
+
+use std::time::Duration;
+
+use super::{
+    frames::Dialect,
+    plan::{Plan, Reaction, StreamFault, SubmitFault},
+};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) id: Option<String>,
+    pub(super) submit: Plan<SubmitFault>,
+    pub(super) submit_latency: Option<Duration>,
+    pub(super) retry_after: Option<String>,
+    pub(super) rate_limit: Option<RateLimit>,
+    pub(super) stream_url: Option<String>,
+    pub(super) queue: Option<Duration>,
+    pub(super) first_chunk: Option<Duration>,
+    pub(super) chunk_interval: Option<Duration>,
+    pub(super) completion_lag: Option<Duration>,
+    pub(super) ending: Ending,
+    pub(super) fail_after: Option<usize>,
+    pub(super) error_code: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) error_shape: ErrorShape,
+    pub(super) status: Plan<String>,
+    pub(super) progress: Option<u8>,
+    pub(super) results: Plan<MissingResults>,
+    pub(super) results_after: Duration,
+    pub(super) query: Plan<Reaction>,
+    pub(super) open: Plan<Reaction>,
+    pub(super) stream: Plan<StreamFault>,
+    pub(super) stream_error: Option<String>,
+    pub(super) done: Done,
+    pub(super) total: Option<u64>,
+    pub(super) dialect: Dialect,
+    pub(super) replay: Replay,
+    pub(super) usage_chunk: Option<bool>,
+    pub(super) text: Option<String>,
+    pub(super) words: Option<usize>,
+    pub(super) reasoning: Option<usize>,
+    pub(super) upload: Plan<Reaction>,
+}
+
+/// What the `x-ratelimit-*-requests` headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RateLimit {
+    pub(super) limit: u64,
+    pub(super) remaining: u64,
+}
+
+/// How a task ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Ending {
+    #[default]
+    Completed,
+    Failed,
+    Cancelled,
+    Stuck,
+}
+
+/// Where a failed task puts its provider's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum ErrorShape {
+    #[default]
+    Plain,
+    Nested,
+    Raw,
+}
+
+/// What a completed task shows instead of its results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MissingResults {
+    Null,
+    Empty,
+    Stale,
+}
+
+/// How a stream says that it is complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Done {
+    #[default]
+    Named,
+    Marker,
+    Both,
+    None,
+}
+
+/// What the second and later connections of one stream look like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Replay {
+    #[default]
+    Same,
+    NewIds,
+    Rechunk,
+}
+
+/// The longest text that can be asked for, in words.
+const MOST_WORDS: usize = 100_000;
+
+impl Script {
+    /// Takes in one key of a marker; the error says what was expected.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        self.read(key, value)
+            .map_err(|complaint| format!("{key}={value} in a [[fox: …]] marker: {complaint}"))
+    }
+
+    fn read(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let text = || Some(value.to_owned());
+        match key {
+            "id" => self.id = text(),
+            "submit" => self.submit = Plan::parse(value, SubmitFault::parse)?,
+            "submit-latency" => self.submit_latency = Some(duration(value)?),
+            "retry-after" => self.retry_after = text(),
+            "rate-limit" => self.rate_limit = Some(rate_limit(value)?),
+            "stream-url" => self.stream_url = text(),
+            "queue" => self.queue = Some(duration(value)?),
+            "first-chunk" => self.first_chunk = Some(duration(value)?),
+            "chunk-interval" => self.chunk_interval = Some(duration(value)?),
+            "completion-lag" => self.completion_lag = Some(duration(value)?),
+            "task" => {
+                self.ending = one_of(
+                    value,
+                    &[
+                        ("completed", Ending::Completed),
+                        ("failed", Ending::Failed),
+                        ("cancelled", Ending::Cancelled),
+                        ("stuck", Ending::Stuck),
+                    ],
+                )?;
+            }
+            "fail-after" => self.fail_after = Some(number(value)?),
+            "error-code" => self.error_code = text(),
+            "error-message" => self.error_message = text(),
+            "error-shape" => {
+                self.error_shape = one_of(
+                    value,
+                    &[
+                        ("plain", ErrorShape::Plain),
+                        ("nested", ErrorShape::Nested),
+                        ("raw", ErrorShape::Raw),
+                    ],
+                )?;
+            }
+            "status" => self.status = Plan::parse(value, |word| Ok(word.to_owned()))?,
+            "progress" => self.progress = Some(number(value)?),
+            "results" => {
+                let shapes = [
+                    ("null", MissingResults::Null),
+                    ("empty", MissingResults::Empty),
+                    ("stale", MissingResults::Stale),
+                ];
+                self.results = Plan::parse(value, |word| one_of(word, &shapes))?;
+            }
+            "results-after" => self.results_after = duration(value)?,
+            "query" => self.query = Plan::parse(value, Reaction::parse)?,
+            "open" => self.open = Plan::parse(value, Reaction::parse)?,
+            "stream" => self.stream = Plan::parse(value, StreamFault::parse)?,
+            "stream-error" => self.stream_error = text(),
+            "done" => {
+                self.done = one_of(
+                    value,
+                    &[
+                        ("named", Done::Named),
+                        ("marker", Done::Marker),
+                        ("both", Done::Both),
+                        ("none", Done::None),
+                    ],
+                )?;
+            }
+            "total" => self.total = Some(number(value)?),
+            "frame" => self.dialect = Dialect::parse(value)?,
+            "replay" => {
+                self.replay = one_of(
+                    value,
+                    &[
+                        ("same", Replay::Same),
+                        ("new-ids", Replay::NewIds),
+                        ("rechunk", Replay::Rechunk),
+                    ],
+                )?;
+            }
+            "usage-chunk" => {
+                self.usage_chunk = Some(one_of(value, &[("on", true), ("off", false)])?);
+            }
+            "text" => self.text = text(),
+            "words" => self.words = Some(word_count(value)?),
+            "reasoning" => self.reasoning = Some(word_count(value)?),
+            "upload" => self.upload = Plan::parse(value, Reaction::parse)?,
+            _ => return Err("unknown key".to_owned()),
+        }
+        Ok(())
+    }
+}
+
+fn duration(value: &str) -> Result<Duration, String> {
+    humantime::parse_duration(value).map_err(|_| "expected a duration such as 250ms".to_owned())
+}
+
+fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|_| "expected a whole number in range".to_owned())
+}
+
+fn word_count(value: &str) -> Result<usize, String> {
+    let count = number(value)?;
+    if count > MOST_WORDS {
+        return Err(format!("expected at most {MOST_WORDS}"));
+    }
+    Ok(count)
+}
+
+fn rate_limit(value: &str) -> Result<RateLimit, String> {
+    let (limit, remaining) = value
+        .split_once('/')
+        .ok_or("expected LIMIT/REMAINING such as 60/59")?;
+    Ok(RateLimit {
+        limit: number(limit)?,
+        remaining: number(remaining)?,
+    })
+}
+
+pub(super) fn one_of<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    choices
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            format!("{word:?} is none of {}", names.join(", "))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_takes_its_values_and_refuses_others() {
+        for (key, good, bad) in [
+            ("submit", "429x2,accept+hang,ok", "200"),
+            ("submit-latency", "1s", "1"),
+            ("rate-limit", "60/59", "60"),
+            ("queue", "0s", "soon"),
+            ("first-chunk", "250ms", "-1s"),
+            ("chunk-interval", "1ms", ""),
+            ("completion-lag", "2m", "x"),
+            ("task", "stuck", "lost"),
+            ("fail-after", "3", "-3"),
+            ("error-shape", "nested", "round"),
+            ("progress", "50", "256"),
+            ("results", "nullx2,empty,stalex*", "none"),
+            ("results-after", "1s", "later"),
+            ("query", "500,reset", "accept+hang"),
+            ("open", "503x*", "204"),
+            ("stream", "cut@3x2,stall@1:1s", "cut"),
+            ("done", "both", "never"),
+            ("total", "41", "many"),
+            ("frame", "crlf,noise,split:7", "morse"),
+            ("replay", "rechunk", "never"),
+            ("usage-chunk", "on", "yes"),
+            ("words", "40", "1000000"),
+            ("reasoning", "4", "deep"),
+            ("upload", "html:413", "200"),
+        ] {
+            let mut script = Script::default();
+            script.set(key, good).unwrap();
+            assert_ne!(script, Script::default(), "{key} changes nothing");
+            let error = script.set(key, bad).unwrap_err();
+            assert!(error.starts_with(&format!("{key}={bad} in a")), "{error}");
+        }
+        for key in [
+            "id",
+            "retry-after",
+            "stream-url",
+            "error-code",
+            "error-message",
+            "status",
+            "stream-error",
+            "text",
+        ] {
+            let mut script = Script::default();
+            script.set(key, "anything").unwrap();
+            assert_ne!(script, Script::default(), "{key} changes nothing");
+        }
+        let error = Script::default().set("color", "red").unwrap_err();
+        assert!(error.contains("unknown key"), "{error}");
+    }
+}
