@@ -1,6 +1,25 @@
 //! proxy.toml, environment and flags, parsed once into the settings that each room owns.
+//!
+//! A setting exists in four places: its row in `keys.rs`, its reading in `rooms.rs`, the settings struct of the
+//! room that uses it, and proxy.toml and README.md, which tests hold against the row.
+
+mod address;
+mod effective;
+mod fault;
+mod files;
+pub mod keys;
+mod literal;
+mod parse;
+mod rooms;
+mod sources;
+mod suggest;
+mod warnings;
 
 use std::net::SocketAddr;
+
+pub use effective::Effective;
+pub use fault::{Fault, Faults};
+pub use sources::{File, Flag, Sources};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -13,3 +32,29 @@ pub struct Config {
     pub server: crate::server::Settings,
     pub log: crate::telemetry::Settings,
 }
+
+/// A configuration without fault.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// The same, as a person wrote it and with the origin of each setting.
+    pub effective: Effective,
+}
+
+/// Merges the sources and parses every setting. Reads proxy.toml and the files that settings name.
+///
+/// # Errors
+/// Every fault of the whole configuration at once.
+pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    let (figment, mut faults) = sources::merge(sources);
+    match rooms::furnish(&figment, &mut faults) {
+        Some(config) if faults.is_empty() => Ok(Loaded {
+            config,
+            effective: Effective::of(&figment),
+        }),
+        _ => Err(Faults(faults)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

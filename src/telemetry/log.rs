@@ -1,3 +1,12 @@
+//! Events on standard error, as text or as JSON.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
 /// What is logged and how (`[log]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -10,4 +19,31 @@ pub struct Settings {
 pub enum Format {
     Text,
     Json,
+}
+
+/// A log was set up before; that one goes on.
+#[derive(Debug, thiserror::Error)]
+#[error("the log is set up already")]
+pub struct AlreadySetUp;
+
+/// Sends the events of the whole process to standard error. Colours only where a person watches and NO_COLOR
+/// (no-color.org) does not object.
+///
+/// # Errors
+/// When a log was set up before.
+pub fn init(settings: &Settings) -> Result<(), AlreadySetUp> {
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    // A report of a failed write would go to the same broken stream, where it panics.
+    let events = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && !no_color)
+        .log_internal_errors(false);
+    let events: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        Format::Text => Box::new(events),
+        Format::Json => Box::new(events.with_ansi(false).json().flatten_event(true)),
+    };
+    tracing_subscriber::registry()
+        .with(events.with_filter(settings.level.clone()))
+        .try_init()
+        .map_err(|_| AlreadySetUp)
 }

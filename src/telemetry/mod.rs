@@ -1,5 +1,5 @@
 //! What an operator sees.
 
-mod log;
+pub mod log;
 
 pub use log::{Format, Settings};

@@ -1,0 +1,248 @@
+//! Every setting by name: the one table behind the unknown-key check, the faults, `foxbridge check` and the
+//! tables in README.md and proxy.toml.
+
+/// One setting of proxy.toml.
+#[derive(Debug)]
+pub struct Key {
+    /// Dotted as in TOML: `task.deadline`.
+    pub name: &'static str,
+    /// As typed into an environment variable; `None` where the setting is absent unless somebody gives it.
+    pub default: Option<&'static str>,
+    pub form: Form,
+    /// Completes the sentence "expected …" in a fault.
+    pub expected: &'static str,
+    /// One line on why one would change it.
+    pub why: &'static str,
+}
+
+/// What a setting is in TOML. Environment and flags only have text, which is read accordingly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    /// Text that no output may show.
+    Secret,
+    Whole,
+    /// Separated by commas where there is only text.
+    List,
+}
+
+impl Key {
+    /// The environment variable of this setting: `FOXBRIDGE_TASK_DEADLINE`.
+    pub fn variable(&self) -> String {
+        format!(
+            "{VARIABLE_PREFIX}{}",
+            self.name.to_uppercase().replace('.', "_")
+        )
+    }
+
+    /// The TOML table that it is written in, empty for the top of the file; and its name there.
+    pub fn section_and_leaf(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or(("", self.name))
+    }
+}
+
+pub(super) const VARIABLE_PREFIX: &str = "FOXBRIDGE_";
+
+const DURATION: &str =
+    "a duration above zero, at most 30 days, such as \"590s\", \"250ms\" or \"5m\"";
+const DURATION_OR_ZERO: &str =
+    "a duration of at most 30 days, such as \"30s\" or \"5m\"; \"0s\" is allowed";
+const SIZE: &str = "a size above zero, at most 4GiB, such as \"32MiB\" or \"512KiB\"";
+const TOKENS: &str = "a whole number from 1 to 4294967295";
+
+pub(super) const LISTEN: Key = Key {
+    name: "listen",
+    default: Some("127.0.0.1:8080"),
+    form: Form::Text,
+    expected: "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+    why: "Where clients reach the proxy; loopback until you decide who else may.",
+};
+pub(super) const UPSTREAM_BASE_URL: Key = Key {
+    name: "upstream.base_url",
+    default: Some("https://api.foxapi.cc"),
+    form: Form::Text,
+    expected: "an http or https URL with a host, without user, query or fragment, such as \"https://api.foxapi.cc\"",
+    why: "Which FoxAPI is asked; without /v1, a path prefix is kept.",
+};
+pub(super) const UPSTREAM_API_KEY: Key = Key {
+    name: "upstream.api_key",
+    default: None,
+    form: Form::Secret,
+    expected: "the key alone: visible ASCII characters without spaces",
+    why: "One FoxAPI key for all callers; when absent, each caller's own bearer key goes upstream.",
+};
+pub(super) const UPSTREAM_API_KEY_FILE: Key = Key {
+    name: "upstream.api_key_file",
+    default: None,
+    form: Form::Text,
+    expected: "a readable file that holds the key alone: visible ASCII characters without spaces",
+    why: "The same key from a file, such as a mounted secret; a trailing newline is ignored.",
+};
+pub(super) const UPSTREAM_CA_FILE: Key = Key {
+    name: "upstream.ca_file",
+    default: None,
+    form: Form::Text,
+    expected: "a readable PEM file with at least one valid certificate",
+    why: "Certificate authorities to trust besides the public ones, for a private gateway or a test.",
+};
+pub(super) const UPSTREAM_CONNECT_TIMEOUT: Key = Key {
+    name: "upstream.connect_timeout",
+    default: Some("10s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "DNS, TCP and TLS together; nothing was sent yet, so failing early costs nothing.",
+};
+pub(super) const UPSTREAM_REQUEST_TIMEOUT: Key = Key {
+    name: "upstream.request_timeout",
+    default: Some("60s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "One submit or one query until its whole reply is read; a submit cut off here may still be billed.",
+};
+pub(super) const UPSTREAM_MAX_REPLY: Key = Key {
+    name: "upstream.max_reply",
+    default: Some("64MiB"),
+    form: Form::Text,
+    expected: SIZE,
+    why: "The longest upstream reply that is read into memory.",
+};
+pub(super) const UPSTREAM_MODELS_CACHE: Key = Key {
+    name: "upstream.models_cache",
+    default: Some("60s"),
+    form: Form::Text,
+    expected: DURATION_OR_ZERO,
+    why: "How long a caller's model list is kept; 0s asks every time.",
+};
+pub(super) const TASK_DEADLINE: Key = Key {
+    name: "task.deadline",
+    default: Some("590s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "The whole client request; below the 600s at which the OpenAI SDKs give up and send it again.",
+};
+pub(super) const TASK_POLL_FIRST: Key = Key {
+    name: "task.poll_first",
+    default: Some("250ms"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "From the submit to the first query; short answers are ready soon.",
+};
+pub(super) const TASK_POLL_MAX: Key = Key {
+    name: "task.poll_max",
+    default: Some("2s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "The gap between queries grows up to this; a longer one asks less and answers later.",
+};
+pub(super) const TASK_RESULTS_GRACE: Key = Key {
+    name: "task.results_grace",
+    default: Some("10s"),
+    form: Form::Text,
+    expected: DURATION_OR_ZERO,
+    why: "How long a completed task may lack its results, which the upstream fills in a little later.",
+};
+pub(super) const TASK_SUBMIT_RETRIES: Key = Key {
+    name: "task.submit_retries",
+    default: Some("2"),
+    form: Form::Whole,
+    expected: "a whole number from 0 to 20",
+    why: "How often a submit refused with 429 is sent again; no other refusal is, it could be billed twice.",
+};
+pub(super) const STREAM_IDLE: Key = Key {
+    name: "stream.idle",
+    default: Some("20s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "Upstream silence after which the task query decides whether the stream is dead.",
+};
+pub(super) const STREAM_KEEPALIVE: Key = Key {
+    name: "stream.keepalive",
+    default: Some("15s"),
+    form: Form::Text,
+    expected: "a duration above zero and below \"60s\", the silence at which load balancers cut, such as \"15s\"",
+    why: "Silence towards the client after which a comment is sent; load balancers cut at 60s.",
+};
+pub(super) const MODELS_CLAUDE_MAX_TOKENS: Key = Key {
+    name: "models.claude_max_tokens",
+    default: Some("4096"),
+    form: Form::Whole,
+    expected: TOKENS,
+    why: "max_tokens for claude-* requests that give none; the upstream requires it there.",
+};
+pub(super) const MODELS_GPT_MIN_TOKENS: Key = Key {
+    name: "models.gpt_min_tokens",
+    default: Some("16"),
+    form: Form::Whole,
+    expected: TOKENS,
+    why: "gpt-* requests below this are raised to it; the upstream refuses fewer, clients send 1 as a check.",
+};
+pub(super) const SERVER_MAX_BODY: Key = Key {
+    name: "server.max_body",
+    default: Some("32MiB"),
+    form: Form::Text,
+    expected: SIZE,
+    why: "The longest request that is read; room for 20 MB of inline media.",
+};
+pub(super) const SERVER_READ_TIMEOUT: Key = Key {
+    name: "server.read_timeout",
+    default: Some("60s"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "How long a client may take to send its headers, and then its body.",
+};
+pub(super) const SERVER_SHUTDOWN_GRACE: Key = Key {
+    name: "server.shutdown_grace",
+    default: Some("30s"),
+    form: Form::Text,
+    expected: DURATION_OR_ZERO,
+    why: "How long requests in flight may go on after SIGTERM; keep it below the supervisor's own limit.",
+};
+pub(super) const SERVER_CORS_ORIGINS: Key = Key {
+    name: "server.cors_origins",
+    default: Some(""),
+    form: Form::List,
+    expected: "a list of origins such as [\"https://app.example\"], or [\"*\"] alone",
+    why: "Web pages whose browsers may call; none by default, [\"*\"] is any.",
+};
+pub(super) const LOG_LEVEL: Key = Key {
+    name: "log.level",
+    default: Some("info"),
+    form: Form::Text,
+    expected: "off, error, warn, info, debug or trace, or a list with targets such as \"info,hyper=warn\"",
+    why: "How much is logged, if need be for each target.",
+};
+pub(super) const LOG_FORMAT: Key = Key {
+    name: "log.format",
+    default: Some("text"),
+    form: Form::Text,
+    expected: "\"text\" or \"json\"",
+    why: "text for people, json (one object a line) for a log collector.",
+};
+
+/// In the order of proxy.toml.
+pub const ALL: &[Key] = &[
+    LISTEN,
+    UPSTREAM_BASE_URL,
+    UPSTREAM_API_KEY,
+    UPSTREAM_API_KEY_FILE,
+    UPSTREAM_CA_FILE,
+    UPSTREAM_CONNECT_TIMEOUT,
+    UPSTREAM_REQUEST_TIMEOUT,
+    UPSTREAM_MAX_REPLY,
+    UPSTREAM_MODELS_CACHE,
+    TASK_DEADLINE,
+    TASK_POLL_FIRST,
+    TASK_POLL_MAX,
+    TASK_RESULTS_GRACE,
+    TASK_SUBMIT_RETRIES,
+    STREAM_IDLE,
+    STREAM_KEEPALIVE,
+    MODELS_CLAUDE_MAX_TOKENS,
+    MODELS_GPT_MIN_TOKENS,
+    SERVER_MAX_BODY,
+    SERVER_READ_TIMEOUT,
+    SERVER_SHUTDOWN_GRACE,
+    SERVER_CORS_ORIGINS,
+    LOG_LEVEL,
+    LOG_FORMAT,
+];

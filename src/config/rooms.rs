@@ -1,0 +1,220 @@
+//! From merged values to the settings of each room. Everything is read before anything is given up, so that
+//! every fault shows at once.
+
+use figment::{Figment, value::Value};
+
+use super::{
+    Config, address,
+    fault::Fault,
+    files,
+    keys::{self, Form, Key},
+    literal::{self, MASK},
+    parse::{self, Misfit, Parsed},
+};
+use crate::{relay, server, task, telemetry, translate, upstream};
+
+/// The configuration, or nothing after at least one fault was added to `faults`.
+pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Config> {
+    let mut reader = Reader { figment, faults };
+    let listen = reader.required(&keys::LISTEN, address::listen);
+    let upstream = upstream(&mut reader);
+    let task = task(&mut reader);
+    let stream = stream(&mut reader);
+    let models = models(&mut reader);
+    let server = server(&mut reader);
+    let log = log(&mut reader);
+    Some(Config {
+        listen: listen?,
+        upstream: upstream?,
+        task: task?,
+        stream: stream?,
+        models: models?,
+        server: server?,
+        log: log?,
+    })
+}
+
+fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
+    let base_url = reader.required(&keys::UPSTREAM_BASE_URL, address::base_url);
+    let api_key = reader.optional(&keys::UPSTREAM_API_KEY, parse::api_key);
+    let from_file = reader.optional(&keys::UPSTREAM_API_KEY_FILE, |value| {
+        files::api_key(&parse::path(value)?)
+    });
+    if reader.is_set(&keys::UPSTREAM_API_KEY) && reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
+        let other = reader.named(&keys::UPSTREAM_API_KEY);
+        reader.fault(
+            &keys::UPSTREAM_API_KEY_FILE,
+            format!("only one key, and {other} is set too"),
+        );
+    }
+    let ca_file = reader.optional(&keys::UPSTREAM_CA_FILE, |value| {
+        let path = parse::path(value)?;
+        files::certificates(&path)?;
+        Ok(path)
+    });
+    let connect_timeout = reader.required(&keys::UPSTREAM_CONNECT_TIMEOUT, parse::duration);
+    let request_timeout = reader.required(&keys::UPSTREAM_REQUEST_TIMEOUT, parse::duration);
+    reader.at_most(
+        (&keys::UPSTREAM_CONNECT_TIMEOUT, connect_timeout),
+        (&keys::UPSTREAM_REQUEST_TIMEOUT, request_timeout),
+    );
+    let max_reply = reader.required(&keys::UPSTREAM_MAX_REPLY, parse::size);
+    let models_cache = reader.required(&keys::UPSTREAM_MODELS_CACHE, parse::duration_or_zero);
+    Some(upstream::Settings {
+        base_url: base_url?,
+        api_key: api_key?.or(from_file?),
+        ca_file: ca_file?,
+        connect_timeout: connect_timeout?,
+        request_timeout: request_timeout?,
+        max_reply: max_reply?,
+        models_cache: models_cache?,
+    })
+}
+
+fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
+    let deadline = reader.required(&keys::TASK_DEADLINE, parse::duration);
+    let poll_first = reader.required(&keys::TASK_POLL_FIRST, parse::duration);
+    let poll_max = reader.required(&keys::TASK_POLL_MAX, parse::duration);
+    reader.at_most(
+        (&keys::TASK_POLL_FIRST, poll_first),
+        (&keys::TASK_POLL_MAX, poll_max),
+    );
+    let results_grace = reader.required(&keys::TASK_RESULTS_GRACE, parse::duration_or_zero);
+    let submit_retries = reader.required(&keys::TASK_SUBMIT_RETRIES, parse::retries);
+    Some(task::Patience {
+        deadline: deadline?,
+        poll_first: poll_first?,
+        poll_max: poll_max?,
+        results_grace: results_grace?,
+        submit_retries: submit_retries?,
+    })
+}
+
+fn stream(reader: &mut Reader<'_>) -> Option<relay::Settings> {
+    let idle = reader.required(&keys::STREAM_IDLE, parse::duration);
+    let keepalive = reader.required(&keys::STREAM_KEEPALIVE, parse::keepalive);
+    Some(relay::Settings {
+        idle: idle?,
+        keepalive: keepalive?,
+    })
+}
+
+fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
+    let claude_max_tokens = reader.required(&keys::MODELS_CLAUDE_MAX_TOKENS, parse::tokens);
+    let gpt_min_tokens = reader.required(&keys::MODELS_GPT_MIN_TOKENS, parse::tokens);
+    Some(translate::Settings {
+        claude_max_tokens: claude_max_tokens?,
+        gpt_min_tokens: gpt_min_tokens?,
+    })
+}
+
+fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
+    let max_body = reader.required(&keys::SERVER_MAX_BODY, parse::size);
+    let read_timeout = reader.required(&keys::SERVER_READ_TIMEOUT, parse::duration);
+    let shutdown_grace = reader.required(&keys::SERVER_SHUTDOWN_GRACE, parse::duration_or_zero);
+    let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
+    Some(server::Settings {
+        max_body: max_body?,
+        read_timeout: read_timeout?,
+        shutdown_grace: shutdown_grace?,
+        cors_origins: cors_origins?,
+    })
+}
+
+fn log(reader: &mut Reader<'_>) -> Option<telemetry::Settings> {
+    let level = reader.required(&keys::LOG_LEVEL, parse::log_level);
+    let format = reader.required(&keys::LOG_FORMAT, parse::log_format);
+    Some(telemetry::Settings {
+        level: level?,
+        format: format?,
+    })
+}
+
+/// Reads one setting after the other and notes what is wrong.
+struct Reader<'a> {
+    figment: &'a Figment,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn required<T>(&mut self, key: &Key, parse: impl FnOnce(&Value) -> Parsed<T>) -> Option<T> {
+        match self.optional(key, parse)? {
+            Some(parsed) => Some(parsed),
+            None => {
+                self.fault(key, key.expected.to_owned());
+                None
+            }
+        }
+    }
+
+    /// The outer option is empty after a fault, the inner one where nobody set the key.
+    fn optional<T>(
+        &mut self,
+        key: &Key,
+        parse: impl FnOnce(&Value) -> Parsed<T>,
+    ) -> Option<Option<T>> {
+        let Some(value) = self.value(key) else {
+            return Some(None);
+        };
+        match parse(&value) {
+            Ok(parsed) => Some(Some(parsed)),
+            Err(Misfit(hint)) => {
+                let expected = match hint {
+                    Some(hint) => format!("{}; {hint}", key.expected),
+                    None => key.expected.to_owned(),
+                };
+                self.fault(key, expected);
+                None
+            }
+        }
+    }
+
+    /// Holds `small` to `large` where both could be read.
+    fn at_most<T: PartialOrd>(&mut self, small: (&Key, Option<T>), large: (&Key, Option<T>)) {
+        if let (Some(less), Some(more)) = (small.1, large.1)
+            && less > more
+        {
+            let limit = self.named(large.0);
+            self.fault(small.0, format!("at most {limit}"));
+        }
+    }
+
+    fn is_set(&self, key: &Key) -> bool {
+        self.value(key).is_some()
+    }
+
+    fn value(&self, key: &Key) -> Option<Value> {
+        self.figment.find_value(key.name).ok()
+    }
+
+    fn fault(&mut self, key: &Key, expected: String) {
+        self.faults.push(Fault {
+            subject: key.name.to_owned(),
+            value: self.shown(key),
+            expected,
+            origin: origin(self.figment, key),
+        });
+    }
+
+    /// A setting that another one is held to: `task.poll_max = "2s" (default)`.
+    fn named(&self, key: &Key) -> String {
+        let value = self.shown(key).unwrap_or_default();
+        format!("{} = {value} ({})", key.name, origin(self.figment, key))
+    }
+
+    fn shown(&self, key: &Key) -> Option<String> {
+        let value = self.value(key)?;
+        Some(match key.form {
+            Form::Secret => format!("\"{MASK}\""),
+            _ => literal::guarded(&value),
+        })
+    }
+}
+
+/// Which source had the last word on a setting.
+pub(super) fn origin(figment: &Figment, key: &Key) -> String {
+    figment.find_metadata(key.name).map_or_else(
+        || "default".to_owned(),
+        |metadata| metadata.name.to_string(),
+    )
+}
