@@ -1,0 +1,71 @@
+//! `foxbridge serve`: the proxy.
+
+use std::net::SocketAddr;
+
+use foxbridge::{
+    config::{self, Config},
+    run, telemetry,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{VERSION, arguments::Configuration, failure::Failure, signals::Signals};
+
+pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
+    let config = config::load(&configuration.sources())?.config;
+    start_log(&config);
+    super::block_on(async {
+        let signals = Signals::listen()?;
+        let listener = listen(
+            config.listen,
+            "choose another address: listen in proxy.toml, FOXBRIDGE_LISTEN or --listen",
+        )
+        .await?;
+        announce(&config, &listener);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        signals
+            .run_until_stopped(stop, async {
+                Ok(run::serve(config, listener, stopped).await?)
+            })
+            .await
+    })
+}
+
+/// Sets the log up. A log that is there already is as good.
+pub(super) fn start_log(config: &Config) {
+    if let Err(error) = telemetry::log::init(&config.log) {
+        tracing::debug!("{error}");
+    }
+}
+
+/// Listens on `address`; `remedy` tells who may not how to choose another one.
+pub(super) async fn listen(
+    address: SocketAddr,
+    remedy: &'static str,
+) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Listen {
+            address,
+            error,
+            remedy,
+        })
+}
+
+/// The first log line, and what an operator should look at again.
+pub(super) fn announce(config: &Config, listener: &TcpListener) {
+    // With port 0 the operating system chose the port, which is what a caller needs to know.
+    let listen = listener.local_addr().unwrap_or(config.listen);
+    let upstream = config.upstream.base_url.authority();
+    tracing::info!(
+        version = VERSION,
+        %listen,
+        upstream = upstream.map_or("", |authority| authority.as_str()),
+        upstream_key = config.upstream.api_key.is_some(),
+        "listening"
+    );
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
