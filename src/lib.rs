@@ -12,8 +12,8 @@
 //! | 4 | [`translate`] (words into words, pure) |
 //! | 5 | [`upstream`] (one function per upstream call) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
-//! | 7 | [`server`] |
-//! | 8 | [`config`], [`telemetry`] |
+//! | 7 | [`server`], [`telemetry`] (what an operator sees) |
+//! | 8 | [`config`] |
 //! | 9 | [`run`] |
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
