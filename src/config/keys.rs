@@ -146,7 +146,7 @@ pub(super) const TASK_SUBMIT_RETRIES: Key = Key {
     default: Some("2"),
     form: Form::Whole,
     expected: "a whole number from 0 to 20",
-    why: "How often a submit refused with 429 is sent again; no other refusal is, it could be billed twice.",
+    why: "How often a submit refused with 429 is sent again; after any other failure it could be billed twice.",
 };
 pub(super) const STREAM_IDLE: Key = Key {
     name: "stream.idle",

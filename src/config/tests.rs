@@ -148,3 +148,24 @@ fn the_key_is_loaded_and_never_shown() {
     assert_eq!(key.expose_secret(), "12345");
     assert!(!format!("{loaded:?}{}", loaded.effective).contains("12345"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_setting_or_a_fault(
+        at in 0..keys::ALL.len(),
+        text in "\\PC{0,40}|[a-z0-9:/@.,=+-]{0,40}|https?://[^ ]{0,20}",
+    ) {
+        let key = &keys::ALL[at];
+        let loaded = load(&Sources {
+            flags: vec![Flag { name: "--set", key: key.name.to_owned(), value: Some(text) }],
+            ..Sources::default()
+        });
+        match loaded {
+            Ok(loaded) => {
+                let written = loaded.effective.to_string();
+                with_file(&written).expect("what check prints is a sound file");
+            }
+            Err(faults) => assert!(faults.iter().any(|fault| fault.subject == key.name)),
+        }
+    }
+}
