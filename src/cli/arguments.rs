@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use foxbridge::config::{File, Flag, Sources};
 
+use super::behaviour::Behaviour;
+
 const AFTER_HELP: &str = "\
 Examples:
   foxbridge demo                        try it: no key, no network
@@ -109,6 +111,8 @@ pub(super) struct Demo {
     /// Where clients reach the demo
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) behaviour: Behaviour,
 }
 
 #[derive(Args)]
@@ -116,4 +120,6 @@ pub(super) struct Simulate {
     /// Where the simulator listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(super) listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) behaviour: Behaviour,
 }

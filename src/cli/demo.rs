@@ -39,7 +39,7 @@ pub(super) fn run(flags: &Demo) -> Result<(), Failure> {
             Ok(done?)
         };
         let simulator = async {
-            simulator::serve(fox, simulator::Settings::default(), drained.cancelled())
+            simulator::serve(fox, flags.behaviour.settings(), drained.cancelled())
                 .await
                 .map_err(Failure::Simulator)
         };

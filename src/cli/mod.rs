@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod arguments;
+mod behaviour;
 mod check;
 mod demo;
 mod failure;

@@ -20,7 +20,7 @@ pub(super) fn run(flags: &Simulate) -> Result<(), Failure> {
         let stopped = stop.clone().cancelled_owned();
         signals
             .run_until_stopped(stop, async {
-                simulator::serve(listener, simulator::Settings::default(), stopped)
+                simulator::serve(listener, flags.behaviour.settings(), stopped)
                     .await
                     .map_err(Failure::Simulator)
             })
