@@ -70,7 +70,7 @@ impl Pursuit {
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
         let quiet_at = now + context.stream.keepalive;
-        Self {
+        let mut pursuit = Self {
             ongoing: Ongoing::default(),
             machine,
             step,
@@ -87,7 +87,9 @@ impl Pursuit {
                 task: task.id,
                 stream_uri,
             },
-        }
+        };
+        pursuit.limit_silence();
+        pursuit
     }
 
     /// The task's id.
@@ -158,7 +160,13 @@ impl Pursuit {
                 self.happened(Event::NotOpened { retry_after });
             }
         }
-        if self.step == Step::Read {
+        self.limit_silence();
+    }
+
+    /// While the stream is opened or read, silence has its limit. The head of a stream may well come only with the
+    /// first chunk, so opening it has no other limit.
+    fn limit_silence(&mut self) {
+        if matches!(self.step, Step::Read | Step::Open { .. }) {
             let now = Instant::now();
             if self.silent_at <= now {
                 self.silent_at = now + self.target.context.stream.idle;
@@ -244,18 +252,15 @@ impl Pursuit {
         let deadline = self.target.context.deadline;
         if now >= deadline {
             self.happened(Event::Deadline);
-        } else if self.step == Step::Read && now >= self.silent_at {
+        } else if matches!(self.step, Step::Read | Step::Open { .. }) && now >= self.silent_at {
             self.happened(Event::Silent);
         }
         let is_quiet = now >= self.quiet_at;
         if is_quiet {
             self.quiet_at = now + self.target.context.stream.keepalive;
         }
-        let mut next = deadline.min(self.quiet_at);
-        if self.step == Step::Read {
-            next = next.min(self.silent_at);
-        }
-        self.alarm.set(next);
+        self.alarm.set(deadline.min(self.quiet_at));
+        self.limit_silence();
         is_quiet
     }
 }

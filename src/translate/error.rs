@@ -37,6 +37,14 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
             format!("The upstream accepts no more requests just now: {said}. Wait, then try again; nothing was bought."),
         )
         .with_retry(retry_after.map_or(Retry::AsUsual, Retry::After)),
+        (300..=399, ..) => ApiError::new(
+            502,
+            "server_error",
+            "upstream_redirect",
+            "The upstream answered with a redirect, which is not followed because the key would go with it; nothing \
+             was bought. Set 'upstream.base_url' to FoxAPI itself.",
+        )
+        .with_retry(Retry::Never),
         (413, ..) => ApiError::invalid_request(
             413,
             "request_too_large",
@@ -61,15 +69,22 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
                 format!("The upstream does not have this model: {said}. GET /v1/models lists those that it has."),
             )
         },
+        _ if failure.is_none() => ApiError::new(
+            502,
+            "server_error",
+            "upstream_unreadable",
+            format!(
+                "Something in front of FoxAPI refused the request with status {status} and no readable reason; \
+                 nothing was bought. Check 'upstream.base_url' and the network between."
+            ),
+        )
+        .with_retry(Retry::Never),
         _ => ApiError {
             status,
             kind: if status == 403 { "permission_error" } else { "invalid_request_error" },
             code: code.clone(),
             param: None,
-            message: match failure {
-                Some(failure) => failure.message.clone(),
-                None => format!("The upstream refused the request with status {status} and gave no reason."),
-            },
+            message: said.to_owned(),
             detail: None,
             retry: Retry::AsUsual,
         },
@@ -259,6 +274,17 @@ mod tests {
         let wait = Duration::from_secs(3);
         assert_eq!(refused(429, None, Some(wait)).retry, Retry::After(wait));
         assert!(refused(413, None, None).message.contains("no reason"));
+        for (status, code) in [
+            (302, "upstream_redirect"),
+            (403, "upstream_unreadable"),
+            (404, "upstream_unreadable"),
+        ] {
+            let error = refused(status, None, None);
+            assert_eq!(
+                (error.status, error.code.as_deref(), error.retry),
+                (502, Some(code), Retry::Never)
+            );
+        }
     }
 
     #[test]

@@ -146,24 +146,16 @@ impl Upstream {
         request
     }
 
-    /// Sends a request and reads the head of its reply, within `upstream.request_timeout`.
-    pub(super) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, NoReply> {
-        self.in_time(self.send_untimed(request)).await
-    }
-
     /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
     pub(super) async fn call(&self, request: Request<Full<Bytes>>) -> Result<Reply, NoReply> {
         let limit = self.settings.max_reply;
-        self.in_time(async {
-            let (head, body) = self.send_untimed(request).await?.into_parts();
+        let call = async {
+            let (head, body) = self.send(request).await?.into_parts();
             let body = Limited::new(body, limit).collect().await.map_err(|error| {
+                let cause = chain(&*error);
                 NoReply::Broken(format!(
-                    "status {}, then the reply broke off: {}",
-                    head.status,
-                    chain(&*error)
+                    "status {}, then the reply broke off: {cause}",
+                    head.status
                 ))
             })?;
             Ok(Reply {
@@ -171,11 +163,16 @@ impl Upstream {
                 headers: head.headers,
                 body: body.to_bytes(),
             })
+        };
+        let limit = self.settings.request_timeout;
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            let cause = format!("no reply within {limit:?} ('upstream.request_timeout')");
+            Err(NoReply::Broken(cause))
         })
-        .await
     }
 
-    async fn send_untimed(
+    /// Sends a request and reads the head of its reply.
+    pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, NoReply> {
@@ -186,18 +183,6 @@ impl Upstream {
             } else {
                 NoReply::Broken(cause)
             }
-        })
-    }
-
-    async fn in_time<T>(
-        &self,
-        call: impl Future<Output = Result<T, NoReply>>,
-    ) -> Result<T, NoReply> {
-        let limit = self.settings.request_timeout;
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-            Err(NoReply::Broken(format!(
-                "no reply within {limit:?} ('upstream.request_timeout')"
-            )))
         })
     }
 }

@@ -51,8 +51,8 @@ impl Upstream {
         }
     }
 
-    /// `GET …/stream` (CONTRACT.md, section 3). The reply's head comes within `upstream.request_timeout`; its
-    /// body for as long as the task runs.
+    /// `GET …/stream` (CONTRACT.md, section 3). Neither the reply's head nor its body has a time limit here: a
+    /// service may send the head with the first chunk.
     pub async fn follow(&self, key: &Key, uri: Uri) -> Result<StreamBody, NotOpened> {
         let mut request = Self::request(Method::GET, uri, key, None);
         request
