@@ -105,6 +105,9 @@ fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
     Some(translate::Settings {
         claude_max_tokens: claude_max_tokens?,
         gpt_min_tokens: gpt_min_tokens?,
+        aliases: translate::ByModel::default(),
+        wait: translate::ByModel::default(),
+        inline_max: 5 << 20,
     })
 }
 

@@ -4,6 +4,7 @@ mod chunk;
 mod completion;
 mod error;
 mod models;
+mod pattern;
 mod settings;
 mod submission;
 mod tail;
@@ -12,7 +13,8 @@ pub use chunk::{Chunk, NotAChunk, Transcript};
 pub use completion::{NotACompletion, completion};
 pub use error::{ambiguous, ended, refused, unreachable};
 pub use models::{NotAModelList, model_list};
-pub use settings::Settings;
+pub use pattern::{ByModel, Pattern};
+pub use settings::{Settings, Wait};
 pub use submission::{Translated, submission};
 pub use tail::{Mismatch, tail};
 

@@ -87,16 +87,22 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::translate::ByModel;
 
-    const SETTINGS: Settings = Settings {
-        claude_max_tokens: 4096,
-        gpt_min_tokens: 16,
-    };
+    fn settings() -> Settings {
+        Settings {
+            claude_max_tokens: 4096,
+            gpt_min_tokens: 16,
+            aliases: ByModel::default(),
+            wait: ByModel::default(),
+            inline_max: 1 << 20,
+        }
+    }
 
     fn translate(body: &str) -> (String, Vec<String>) {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let request = ChatRequest::parse(&bytes).unwrap();
-        let translated = submission(&request, &bytes, &SETTINGS);
+        let translated = submission(&request, &bytes, &settings());
         let text = String::from_utf8(translated.submission.body().to_vec()).unwrap();
         (text, translated.adjustments)
     }
