@@ -37,6 +37,11 @@ impl<'a> RawObject<'a> {
         self.get(name).filter(|value| value.get() != "null")
     }
 
+    /// Each member as its quoted name and its value.
+    pub fn members(&self) -> impl Iterator<Item = (&'a RawValue, &'a RawValue)> {
+        self.members.iter().copied()
+    }
+
     /// The text of the member of this name, if it is a string.
     pub fn string(&self, name: &str) -> Option<Cow<'a, str>> {
         self.get(name).and_then(super::string)

@@ -54,7 +54,7 @@ pub struct ByModel<T> {
 
 impl<T> ByModel<T> {
     pub fn new(mut entries: Vec<(Pattern, T)>) -> Self {
-        entries.sort_by(|(one, _), (other, _)| other.specificity().cmp(&one.specificity()));
+        entries.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.specificity()));
         Self { entries }
     }
 
