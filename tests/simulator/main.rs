@@ -1,0 +1,5 @@
+//! The simulated FoxAPI, over real sockets.
+
+mod answers;
+mod endpoints;
+mod wire;
