@@ -1,6 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub struct Journal {
     /// Connections that ended in a panic: a fault of the simulator itself.
     pub panics: u64,
     /// The last requests, oldest first; how many is bounded by the settings.
-    pub requests: Vec<Recorded>,
+    pub requests: Vec<Arc<Recorded>>,
 }
 
 /// One request as it arrived.
@@ -65,7 +65,7 @@ pub(super) struct Journalist {
 struct Notes {
     /// All but its requests, which are kept beside it.
     counts: Journal,
-    requests: VecDeque<Recorded>,
+    requests: VecDeque<Arc<Recorded>>,
     kept_bytes: usize,
     tallies: HashMap<String, Tally>,
     tallied: VecDeque<String>,
@@ -113,7 +113,7 @@ impl Journalist {
     pub(super) fn record(&self, request: Recorded) {
         let mut notes = self.notes();
         notes.kept_bytes += request.body.len();
-        notes.requests.push_back(request);
+        notes.requests.push_back(Arc::new(request));
         while notes.requests.len() > self.most_requests || notes.kept_bytes > self.most_bytes {
             let Some(oldest) = notes.requests.pop_front() else {
                 break;

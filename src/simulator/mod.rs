@@ -1,7 +1,7 @@
 //! The built-in FoxAPI: as strict and as nasty as the contract says, and scriptable.
 //!
 //! What it answers follows CONTRACT.md, sections 1 to 6. Markers in message texts bring faults about (documented in
-//! `script.rs`), and so do some keys (in `http.rs`). A task's state is told from how long ago it was accepted; nothing
+//! [`MARKER_HELP`]), and so do some keys (in `http.rs`). A task's state is told from how long ago it was accepted; nothing
 //! runs in the background but connections.
 //!
 //! It knows only the upstream's paths, not the words that the proxy uses for it: a mistake in those would otherwise be
@@ -37,6 +37,9 @@ pub use journal::{Journal, Recorded};
 pub use settings::Settings;
 
 use service::{Service, tally_name};
+
+/// How a request scripts its own faults, as Markdown.
+pub const MARKER_HELP: &str = include_str!("markers.md");
 
 /// A simulator that runs until it is dropped.
 #[derive(Debug)]

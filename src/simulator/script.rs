@@ -1,46 +1,4 @@
-//! What one request asks the simulator to do to it: markers in its message texts.
-//!
-//! A marker is `[[fox: key=value key=value …]]` in the text of any message (or at the very beginning of an uploaded
-//! file). Values end at white space, or are quoted: `text="two words"`, with `\"`, `\\` and `\n` inside. Several
-//! markers add up, a later key overrides an earlier one, and none is quoted back in answers. An unknown key or value is
-//! a 422 `invalid_param` that says so.
-//!
-//! A PLAN is a list of steps for the first, the second, … time: `429x2,reset,ok,500x*` is two 429, one reset, one
-//! proper answer, then 500 for ever. Without `x*` all is as usual after the last step. Durations are `250ms`, `2s`.
-//!
-//! A REACTION is an error status (`429`, `422:no_available_model` with a code,
-//! `422:service_unavailable_error` with that type and no code; 413, 502 and 504 come as the front proxy's
-//! HTML), `html:STATUS`, `empty:STATUS`, `garbage` (200, not JSON), `truncated` (200, shorter than announced),
-//! `redirect:URL`, `close`, `reset` (TCP RST) or `hang`.
-//!
-//! | key | value | meaning |
-//! |---|---|---|
-//! | `id` | word | submits with one id are counted together (else: equal bodies are) |
-//! | `submit` | PLAN of REACTION or `accept+REACTION` | instead of accepting; with `accept+` the task exists all the same |
-//! | `submit-latency` | duration | before the submit is answered |
-//! | `retry-after` | text | the `Retry-After` header of scripted 429 and 503 |
-//! | `rate-limit` | `LIMIT/REMAINING` | `x-ratelimit-*` headers on the submit's reply |
-//! | `stream-url` | URL or `null` | instead of the stream's path; `{id}` is the task id |
-//! | `queue`, `first-chunk`, `chunk-interval`, `completion-lag` | duration | as in [`Settings`](super::Settings) |
-//! | `task` | `completed`, `failed`, `cancelled`, `stuck` | how the task ends (`stuck`: never) |
-//! | `fail-after` | number | chunks made before a task fails, is cancelled or gets stuck |
-//! | `error-code`, `error-message` | text | of the failed task |
-//! | `error-shape` | `plain`, `nested`, `raw` | provider JSON as text in `message`, or in `metadata.raw` |
-//! | `status` | PLAN of word | the status word of the first queries, with nothing else to see |
-//! | `progress` | 0–255 | the progress that every query reports |
-//! | `results` | PLAN of `null`, `empty`, `stale` | completed without results (`stale`: only if asked with `sync_upstream`) |
-//! | `results-after` | duration | completed without results for that time |
-//! | `query` | PLAN of REACTION | to queries of this task |
-//! | `open` | PLAN of REACTION | to attempts to open the stream |
-//! | `stream` | PLAN of `cut@K`, `cut@K+B`, `reset@K`, `stall@K`, `stall@K:TIME`, `error@K`, `end@K` | to connections of the stream, after K chunks (and B bytes) |
-//! | `stream-error` | text | the message of `error` events |
-//! | `done` | `named`, `marker`, `both`, `none` | `event: done`, `data: [DONE]`, both or neither |
-//! | `total` | number | the `total_chunks` of `done` |
-//! | `frame` | list of `crlf`, `cr`, `bom`, `bare`, `multiline`, `comments`, `heartbeats`, `unknown`, `ids`, `malformed`, `one-write`, `split:BYTES` | how the stream is written (`noise`: the four harmless ones) |
-//! | `replay` | `same`, `new-ids`, `rechunk` | what later connections of the stream look like |
-//! | `usage-chunk` | `on`, `off` | whether `include_usage` is honoured |
-//! | `text`, `words`, `reasoning` | text, number, number | what is answered: this text, or so many words; so many words of reasoning |
-//! | `upload` | PLAN of REACTION | to uploads of this file |
+#![doc = include_str!("markers.md")]
 
 use std::time::Duration;
 
@@ -279,6 +237,10 @@ pub(super) fn one_of<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, St
 mod tests {
     use super::*;
 
+    fn documented(key: &str) -> bool {
+        super::super::MARKER_HELP.contains(&format!("`{key}`"))
+    }
+
     #[test]
     fn every_key_takes_its_values_and_refuses_others() {
         for (key, good, bad) in [
@@ -307,6 +269,7 @@ mod tests {
             ("reasoning", "4", "deep"),
             ("upload", "html:413", "200"),
         ] {
+            assert!(documented(key), "{key} is not documented");
             let mut script = Script::default();
             script.set(key, good).unwrap();
             assert_ne!(script, Script::default(), "{key} changes nothing");
@@ -323,6 +286,7 @@ mod tests {
             "stream-error",
             "text",
         ] {
+            assert!(documented(key), "{key} is not documented");
             let mut script = Script::default();
             script.set(key, "anything").unwrap();
             assert_ne!(script, Script::default(), "{key} changes nothing");

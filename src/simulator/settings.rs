@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// How the simulated service behaves when a request says nothing of its own (see the [`script`](super::script)
-/// markers, which override these per request).
+/// How the simulated service behaves when a request says nothing of its own ([`MARKER_HELP`](super::MARKER_HELP)
+/// tells how it can).
 ///
 /// The defaults suit a demonstration: a visible stream, and a short answer in about a second.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(crate) struct Reply {
     pub(crate) end: End,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// The body was whole.
     Proper,
