@@ -148,6 +148,22 @@ impl Wording<'_> {
     }
 }
 
+/// The same chunks with other words.
+pub(super) fn reworded(mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+    for chunk in &mut chunks {
+        if let Chunk::Delta {
+            delta: Delta::Text(tokens),
+            ..
+        } = chunk
+        {
+            for token in tokens {
+                *token = token.to_uppercase();
+            }
+        }
+    }
+    chunks
+}
+
 /// The text of the first choice as far as these chunks tell it.
 pub(super) fn text_so_far(chunks: &[Chunk]) -> String {
     let texts = chunks.iter().filter_map(|chunk| match chunk {

@@ -50,6 +50,8 @@ enum Move {
     Until(Instant),
     Pause(Duration),
     Write(Bytes),
+    /// The same write again and again, so far apart, for ever.
+    Beat(Duration, Bytes),
     /// Silence for ever.
     Hang,
     /// The connection is closed although the body is not at its end.
@@ -83,6 +85,11 @@ impl Performance {
                 Move::Until(moment) => tokio::time::sleep_until(moment).await,
                 Move::Pause(time) => tokio::time::sleep(time).await,
                 Move::Write(bytes) => return Some((Ok(Frame::data(bytes)), self)),
+                Move::Beat(every, bytes) => {
+                    tokio::time::sleep(every).await;
+                    self.moves.push_front(Move::Beat(every, bytes.clone()));
+                    return Some((Ok(Frame::data(bytes)), self));
+                }
                 Move::Hang => std::future::pending().await,
                 Move::Cut => return Some((Err(Hangup), self)),
                 Move::Reset => {
@@ -136,17 +143,22 @@ impl<'a> Choreography<'a> {
         };
         let grain = match replayed {
             Replay::Rechunk => REPLAY_GRAIN,
-            Replay::Same | Replay::NewIds => 1,
+            Replay::Same | Replay::NewIds | Replay::OtherText => 1,
         };
         let wording = Wording {
             answer: &task.answer,
             id: match replayed {
-                Replay::Same => task.answer.id.clone(),
-                _ => format!("{}-replay{}", task.answer.id, self.connection),
+                Replay::Same | Replay::OtherText => task.answer.id.clone(),
+                Replay::NewIds | Replay::Rechunk => {
+                    format!("{}-replay{}", task.answer.id, self.connection)
+                }
             },
             with_usage: task.usage_chunk,
         };
-        let chunks = chunks::cut(&task.answer, grain, task.usage_chunk);
+        let mut chunks = chunks::cut(&task.answer, grain, task.usage_chunk);
+        if replayed == Replay::OtherText {
+            chunks = chunks::reworded(chunks);
+        }
         // Chunks of another size are there when the last usual chunk inside them is.
         let usual = |nth: usize| nth * timeline.all_chunks / chunks.len().max(1);
         let made = timeline.chunks * chunks.len() / timeline.all_chunks.max(1);
@@ -155,10 +167,13 @@ impl<'a> Choreography<'a> {
         for (nth, chunk) in chunks.iter().take(made).enumerate() {
             let text = dialect.chunk(&wording.chunk(chunk));
             let at = timeline.chunk(usual(nth));
-            if let Some(fault) = fault.filter(|fault| fault.after == nth)
-                && !self.survives(&fault.kind, &text, at)
-            {
-                return;
+            if let Some(fault) = fault.filter(|fault| fault.after == nth) {
+                if fault.kind == StreamFaultKind::Lose {
+                    continue;
+                }
+                if !self.survives(&fault.kind, &text, at) {
+                    return;
+                }
             }
             self.until(at);
             self.write(dialect.noise(nth) + &text);
@@ -191,6 +206,12 @@ impl<'a> Choreography<'a> {
             }
             StreamFaultKind::Error => self.error("The provider closed the stream."),
             StreamFaultKind::End => {}
+            StreamFaultKind::Beat(every) => {
+                let heartbeat = Bytes::from(self.task.script.dialect.heartbeat());
+                self.moves.push(Move::Beat(*every, heartbeat));
+            }
+            // There is no chunk left to lose.
+            StreamFaultKind::Lose => return true,
         }
         false
     }

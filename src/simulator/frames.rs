@@ -77,6 +77,11 @@ impl Dialect {
         self.lines(&["data: [DONE]", ""])
     }
 
+    /// A sign of life.
+    pub(super) fn heartbeat(&self) -> String {
+        self.lines(&["event: heartbeat", "data: {}", ""])
+    }
+
     /// What comes before the `nth` chunk and means nothing.
     pub(super) fn noise(&self, nth: usize) -> String {
         let mut noise = String::new();
@@ -84,7 +89,7 @@ impl Dialect {
             noise.push_str(&self.lines(&[": still here", ""]));
         }
         if self.heartbeats {
-            noise.push_str(&self.lines(&["event: heartbeat", "data: {}", ""]));
+            noise.push_str(&self.heartbeat());
         }
         if self.unknown {
             noise.push_str(&self.lines(&["event: weather", "data: sunny, not JSON", ""]));

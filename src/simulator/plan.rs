@@ -157,17 +157,31 @@ pub(super) enum StreamFaultKind {
     Error,
     /// The body ends properly, without `done`.
     End,
+    /// Nothing but heartbeats from here on, so far apart.
+    Beat(Duration),
+    /// The next chunk is left out, and `total_chunks` counts it all the same.
+    Lose,
 }
+
+/// Between two heartbeats, unless the script says otherwise.
+const USUAL_BEAT: Duration = Duration::from_secs(1);
 
 impl StreamFault {
     pub(super) fn parse(word: &str) -> Result<Self, String> {
         let expected = || {
             format!(
                 "{word:?} is none of cut@CHUNKS, cut@CHUNKS+BYTES, reset@CHUNKS, stall@CHUNKS, \
-                 stall@CHUNKS:DURATION, error@CHUNKS, end@CHUNKS"
+                 stall@CHUNKS:DURATION, beat@CHUNKS, beat@CHUNKS:DURATION, error@CHUNKS, end@CHUNKS, lose@CHUNKS"
             )
         };
         let count = |digits: &str| digits.parse::<usize>().map_err(|_| expected());
+        let timed = |place: &str| -> Result<_, String> {
+            let Some((chunks, time)) = place.split_once(':') else {
+                return Ok((count(place)?, None));
+            };
+            let time = humantime::parse_duration(time).map_err(|_| expected())?;
+            Ok((count(chunks)?, Some(time)))
+        };
         let (name, place) = word.split_once('@').ok_or_else(expected)?;
         let (after, kind) = match name {
             "cut" => {
@@ -175,16 +189,18 @@ impl StreamFault {
                 let bytes = count(bytes)?;
                 (count(chunks)?, StreamFaultKind::Cut { bytes })
             }
-            "stall" => match place.split_once(':') {
-                Some((chunks, time)) => {
-                    let time = humantime::parse_duration(time).map_err(|_| expected())?;
-                    (count(chunks)?, StreamFaultKind::Stall(Some(time)))
-                }
-                None => (count(place)?, StreamFaultKind::Stall(None)),
-            },
+            "stall" => {
+                let (chunks, time) = timed(place)?;
+                (chunks, StreamFaultKind::Stall(time))
+            }
+            "beat" => {
+                let (chunks, every) = timed(place)?;
+                (chunks, StreamFaultKind::Beat(every.unwrap_or(USUAL_BEAT)))
+            }
             "reset" => (count(place)?, StreamFaultKind::Reset),
             "error" => (count(place)?, StreamFaultKind::Error),
             "end" => (count(place)?, StreamFaultKind::End),
+            "lose" => (count(place)?, StreamFaultKind::Lose),
             _ => return Err(expected()),
         };
         Ok(Self { after, kind })
@@ -248,6 +264,9 @@ mod tests {
             ("stall@1:250ms", 1, Stall(Some(Duration::from_millis(250)))),
             ("error@4", 4, Error),
             ("end@9", 9, End),
+            ("beat@2", 2, Beat(Duration::from_secs(1))),
+            ("beat@2:5ms", 2, Beat(Duration::from_millis(5))),
+            ("lose@0", 0, Lose),
         ] {
             assert_eq!(StreamFault::parse(word), Ok(StreamFault { after, kind }));
         }

@@ -38,6 +38,7 @@ pub(super) struct Script {
     pub(super) replay: Replay,
     pub(super) usage_chunk: Option<bool>,
     pub(super) text: Option<String>,
+    pub(super) result_text: Option<String>,
     pub(super) words: Option<usize>,
     pub(super) reasoning: Option<usize>,
     pub(super) upload: Plan<Reaction>,
@@ -94,6 +95,7 @@ pub(super) enum Replay {
     Same,
     NewIds,
     Rechunk,
+    OtherText,
 }
 
 /// The longest text that can be asked for, in words.
@@ -178,6 +180,7 @@ impl Script {
                         ("same", Replay::Same),
                         ("new-ids", Replay::NewIds),
                         ("rechunk", Replay::Rechunk),
+                        ("other-text", Replay::OtherText),
                     ],
                 )?;
             }
@@ -185,6 +188,7 @@ impl Script {
                 self.usage_chunk = Some(one_of(value, &[("on", true), ("off", false)])?);
             }
             "text" => self.text = text(),
+            "result-text" => self.result_text = text(),
             "words" => self.words = Some(word_count(value)?),
             "reasoning" => self.reasoning = Some(word_count(value)?),
             "upload" => self.upload = Plan::parse(value, Reaction::parse)?,
@@ -285,6 +289,7 @@ mod tests {
             "status",
             "stream-error",
             "text",
+            "result-text",
         ] {
             assert!(documented(key), "{key} is not documented");
             let mut script = Script::default();

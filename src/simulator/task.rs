@@ -231,9 +231,21 @@ impl Task {
             Some(MissingResults::Null) => Value::Null,
             Some(MissingResults::Empty) => json!([]),
             Some(MissingResults::Stale) if sync_upstream => Value::Null,
-            Some(MissingResults::Stale) | None => json!([self.answer.completion()]),
+            Some(MissingResults::Stale) | None => json!([self.result()]),
         };
         object
+    }
+
+    fn result(&self) -> Value {
+        let mut completion = self.answer.completion();
+        if let Some(text) = &self.script.result_text
+            && let Some(choices) = completion["choices"].as_array_mut()
+        {
+            for choice in choices {
+                choice["message"]["content"] = Value::String(text.clone());
+            }
+        }
+        completion
     }
 
     fn failed(&self, status: &str) -> Value {

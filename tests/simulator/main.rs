@@ -1,14 +1,14 @@
 //! The simulated FoxAPI, over real sockets.
 
-#[cfg(test)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod answers;
-#[cfg(test)]
 mod endpoints;
-#[cfg(test)]
 mod faults;
-#[cfg(test)]
 mod journal;
-#[cfg(test)]
 mod streams;
-#[cfg(test)]
 mod wire;

@@ -57,6 +57,11 @@ async fn a_stream_breaks_where_it_is_told_to() {
             whole,
         ),
         ("stream=stall@2:50ms", whole, whole),
+        (
+            "stream=lose@2,lose@9",
+            "5; done {\"total_chunks\":6}; Proper",
+            whole,
+        ),
         ("done=none", "6; ; Proper", "6; ; Proper"),
         (
             "done=marker",
@@ -126,6 +131,44 @@ async fn a_stream_falls_silent() {
             .journal_when(|journal| journal.open_streams == 0)
             .await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_only_beats() {
+    let simulator = instant().await;
+    let marker = "[[fox: words=4 stream=beat@1:10ms]]";
+    let task = submit(&simulator, &streaming(marker)).await;
+    let mut body = stream_of(&task).open(&simulator).await.unwrap().into_body();
+    let mut text = String::new();
+    while text.matches("event: heartbeat\ndata: {}\n\n").count() < 3 {
+        let frame = body.frame().await.unwrap().unwrap();
+        text.push_str(str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    assert_eq!(text.matches("event: chunk").count(), 1);
+    assert_eq!(query(&simulator, &task).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn stream_and_result_can_disagree() {
+    let simulator = instant().await;
+    let said = |reply: &Reply| -> String {
+        let chunks = chunks(&reply.events());
+        let texts = chunks
+            .iter()
+            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+        texts.collect()
+    };
+    let (task, first) = marked(&simulator, "replay=other-text result-text=else").await;
+    assert_eq!(said(&first), "word1 word2 word3 word4");
+    assert_eq!(
+        said(&follow(&simulator, &task).await),
+        "WORD1 WORD2 WORD3 WORD4"
+    );
+    let task = query(&simulator, &task).await;
+    assert_eq!(
+        task["results"][0]["choices"][0]["message"]["content"],
+        "else"
+    );
 }
 
 #[tokio::test]
