@@ -10,5 +10,8 @@ mod answers;
 mod endpoints;
 mod faults;
 mod journal;
+mod lives;
+mod refusals;
 mod streams;
+mod wholeness;
 mod wire;
