@@ -120,6 +120,9 @@ pub(super) struct Simulate {
     /// Where the simulator listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(super) listen: SocketAddr,
+    /// Print what a request can make go wrong, and how it is written; then exit
+    #[arg(long)]
+    pub(super) markers: bool,
     #[command(flatten)]
     pub(super) behaviour: Behaviour,
 }

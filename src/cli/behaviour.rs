@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use foxbridge::simulator::Settings;
+use foxbridge::simulator::{Faults, Settings};
 
 #[derive(Args)]
 #[command(next_help_heading = "Simulated service")]
@@ -29,6 +29,10 @@ pub(super) struct Behaviour {
     /// End streams with a usage chunk where the request asks for it
     #[arg(long)]
     usage_in_stream: bool,
+    /// What goes wrong with every request, such as "submit=429x2 stream=cut@3"; the same words in a
+    /// [[fox: …]] marker inside a message concern that request alone (foxbridge simulate --markers)
+    #[arg(long, value_name = "WORDS")]
+    faults: Option<Faults>,
 }
 
 impl Behaviour {
@@ -42,6 +46,7 @@ impl Behaviour {
             chunk_interval: self.chunk_interval.unwrap_or(usual.chunk_interval),
             completion_lag: self.completion_lag.unwrap_or(usual.completion_lag),
             usage_in_stream: self.usage_in_stream || usual.usage_in_stream,
+            faults: self.faults.clone().unwrap_or_default(),
             ..usual
         }
     }

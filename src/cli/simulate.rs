@@ -6,6 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::{arguments::Simulate, failure::Failure, output, serve, signals::Signals};
 
 pub(super) fn run(flags: &Simulate) -> Result<(), Failure> {
+    if flags.markers {
+        return output::print(simulator::MARKER_HELP);
+    }
     // Nothing of proxy.toml concerns the simulator; the defaults have the log settings.
     let config = config::load(&config::Sources::default())?.config;
     serve::start_log(&config);

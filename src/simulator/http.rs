@@ -228,7 +228,8 @@ async fn submit(
     key: String,
     body: &[u8],
 ) -> Reply {
-    let submission = match check_json(headers).and_then(|()| Submission::parse(body)) {
+    let usual = service.settings.faults.script();
+    let submission = match check_json(headers).and_then(|()| Submission::parse(body, usual)) {
         Ok(submission) => submission,
         Err(refusal) => return Ok(refusal.into_response()),
     };

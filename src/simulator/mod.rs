@@ -34,6 +34,7 @@ mod tokens;
 mod upload;
 
 pub use journal::{Journal, Recorded};
+pub use script::Faults;
 pub use settings::Settings;
 
 use service::{Service, tally_name};

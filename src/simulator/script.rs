@@ -1,9 +1,10 @@
 #![doc = include_str!("markers.md")]
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use super::{
     frames::Dialect,
+    marker,
     plan::{Plan, Reaction, StreamFault, SubmitFault},
 };
 
@@ -100,6 +101,29 @@ pub(super) enum Replay {
 
 /// The longest text that can be asked for, in words.
 const MOST_WORDS: usize = 100_000;
+
+/// What happens to every request, before its own markers are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults(Script);
+
+impl FromStr for Faults {
+    type Err = String;
+
+    /// Reads what stands inside a marker: `submit=429x2 stream=cut@3`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut script = Script::default();
+        for (key, value) in marker::take(&format!("[[fox: {text} ]]"))?.pairs {
+            script.set(&key, &value)?;
+        }
+        Ok(Self(script))
+    }
+}
+
+impl Faults {
+    pub(super) fn script(&self) -> Script {
+        self.0.clone()
+    }
+}
 
 impl Script {
     /// Takes in one key of a marker; the error says what was expected.
@@ -243,6 +267,16 @@ mod tests {
 
     fn documented(key: &str) -> bool {
         super::super::MARKER_HELP.contains(&format!("`{key}`"))
+    }
+
+    #[test]
+    fn faults_for_every_request_are_read_like_a_marker() {
+        let faults: Faults = "submit=429x2 words=3".parse().unwrap();
+        assert_eq!(faults.script().words, Some(3));
+        assert_eq!("".parse(), Ok(Faults::default()));
+        for text in ["submit", "words=many", "color=red"] {
+            assert!(text.parse::<Faults>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::Faults;
+
 /// How the simulated service behaves when a request says nothing of its own ([`MARKER_HELP`](super::MARKER_HELP)
 /// tells how it can).
 ///
@@ -35,6 +37,8 @@ pub struct Settings {
     pub journal_bytes: usize,
     /// Keys that are refused with 401 although they look well-formed.
     pub refused_keys: Vec<String>,
+    /// Keys of a marker for every request; those in the request's own markers override them.
+    pub faults: Faults,
 }
 
 impl Default for Settings {
@@ -54,6 +58,7 @@ impl Default for Settings {
             journal_requests: 1_000,
             journal_bytes: 32 << 20,
             refused_keys: Vec::new(),
+            faults: Faults::default(),
         }
     }
 }

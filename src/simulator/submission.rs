@@ -85,15 +85,14 @@ impl Fields {
 }
 
 impl Submission {
-    /// Reads and checks a submit's body.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    /// Reads and checks a submit's body; `script` is what happens to every request.
+    pub(super) fn parse(body: &[u8], mut script: Script) -> Result<Self, Refusal> {
         let text = str::from_utf8(body)
             .map_err(|_| Refusal::bad_request("The request body is not UTF-8."))?;
         let fields = Fields::parse(text).map_err(|error| {
             Refusal::bad_request(format!("The request body is not a JSON object: {error}."))
         })?;
         let model = model(&fields)?;
-        let mut script = Script::default();
         let messages = message::read_all(&fields, model, &mut script)?;
         if model.id.starts_with("gemini-") && body.len() > GEMINI_BODY {
             return Err(Refusal::invalid_param(
