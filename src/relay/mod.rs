@@ -9,12 +9,14 @@ mod perform;
 mod pursuit;
 mod settings;
 mod submit;
+mod upload;
 mod wait;
 
 pub use live::{Live, live};
 pub use pursuit::Pursuit;
 pub use settings::Settings;
 pub use submit::submit;
+pub use upload::upload;
 pub use wait::wait;
 
 use tokio::time::Instant;

@@ -75,23 +75,25 @@ async fn accept(
     access: &mut Access,
 ) -> Result<Accepted, ApiError> {
     let request = ChatRequest::parse(body)?;
-    let translated = translate::submission(&request, body, &app.models);
+    let mut draft = translate::draft(&request, body, &app.models)?;
     let (stream, include_usage) = (request.stream, request.include_usage);
-    let model = request.model.into_owned();
+    let (follows, adjustments) = (draft.follows, std::mem::take(&mut draft.adjustments));
+    let model = request.model.clone().into_owned();
     access.set_model(&model);
-    let task = relay::submit(&context, translated.submission).await?;
+    let urls = relay::upload(&context, draft.uploads()).await?;
+    let task = relay::submit(&context, draft.submission(&urls)).await?;
     access.set_task(&task.id);
 
     let mut headers = HeaderMap::new();
     if let Ok(id) = HeaderValue::try_from(&task.id) {
         headers.insert(reply::TASK_ID, id);
     }
-    if let Ok(adjusted) = HeaderValue::try_from(translated.adjustments.join("; "))
+    if let Ok(adjusted) = HeaderValue::try_from(adjustments.join("; "))
         && !adjusted.is_empty()
     {
         headers.insert(reply::ADJUSTED, adjusted);
     }
-    let pursuit = Pursuit::new(context, task, stream, include_usage);
+    let pursuit = Pursuit::new(context, task, follows, include_usage);
     Ok(Accepted {
         pursuit,
         model,

@@ -97,6 +97,43 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
     error.with_detail(detail)
 }
 
+/// A file that the upstream did not take; no task was submitted. `param` names the part that it came from.
+pub fn upload_refused(status: u16, failure: Option<&Failure>, param: &str) -> ApiError {
+    match status {
+        401 | 402 | 429 => refused(status, failure, None),
+        413 => ApiError {
+            param: Some(param.into()),
+            ..ApiError::invalid_request(
+                413,
+                "request_too_large",
+                "The media of this part is too large to be uploaded to FoxAPI. Send less, or give it by URL.",
+            )
+        },
+        _ => {
+            let said = failure.map_or_else(
+                || format!("status {status}"),
+                |failure| failure.message.clone(),
+            );
+            upload_failed(&said, param)
+        }
+    }
+}
+
+/// A file that could not be uploaded; no task was submitted.
+pub fn upload_failed(cause: &str, param: &str) -> ApiError {
+    ApiError {
+        param: Some(param.into()),
+        ..ApiError::new(
+            502,
+            "server_error",
+            "upload_failed",
+            "The media of this part could not be uploaded to FoxAPI, so nothing was submitted and nothing bought. Try \
+             again, or give it by URL.",
+        )
+    }
+    .with_detail(cause)
+}
+
 /// The upstream could not be reached; nothing was sent.
 pub fn unreachable(cause: &str) -> ApiError {
     ApiError::new(

@@ -35,7 +35,9 @@ impl Holed {
 
     /// Fills the holes in their order. Further URLs are left over, missing ones leave empty strings.
     pub(super) fn fill(&self, urls: &[String]) -> String {
-        let mut filled = String::with_capacity(self.text.len() + urls.iter().map(|url| url.len() + 2).sum::<usize>());
+        let mut filled = String::with_capacity(
+            self.text.len() + urls.iter().map(|url| url.len() + 2).sum::<usize>(),
+        );
         let mut from = 0;
         for (at, hole) in self.holes.iter().enumerate() {
             filled.push_str(self.text.get(from..*hole).unwrap_or_default());
@@ -98,7 +100,9 @@ pub fn suspect(messages: &RawValue, message: &str) -> Option<String> {
     let mut first = None;
     for (at, entry) in json::array(messages)?.into_iter().enumerate() {
         for (part_at, part) in parts(entry).into_iter().enumerate() {
-            let kind = RawObject::of(part).and_then(|part| part.string("type")).unwrap_or_default();
+            let kind = RawObject::of(part)
+                .and_then(|part| part.string("type"))
+                .unwrap_or_default();
             if matches!(&*kind, "" | "text" | "refusal") {
                 continue;
             }
@@ -119,7 +123,12 @@ fn parts(message: &RawValue) -> Vec<&RawValue> {
     content.and_then(json::array).unwrap_or_default()
 }
 
-fn write_message(holed: &mut Holed, message: &RawValue, path: &str, inline_max: usize) -> Result<(), RequestFault> {
+fn write_message(
+    holed: &mut Holed,
+    message: &RawValue,
+    path: &str,
+    inline_max: usize,
+) -> Result<(), RequestFault> {
     let object = RawObject::of(message).unwrap_or_default();
     holed.write("{");
     for (at, (name, value)) in object.members().enumerate() {
@@ -182,7 +191,10 @@ impl<'a> Part<'a> {
             });
         }
         match &*kind {
-            "input_audio" => input_audio(&object(&part, path, "input_audio")?, &format!("{path}.input_audio")),
+            "input_audio" => input_audio(
+                &object(&part, path, "input_audio")?,
+                &format!("{path}.input_audio"),
+            ),
             "file" => file(&object(&part, path, "file")?, &format!("{path}.file")),
             "refusal" => Ok(Self::Refusal(text_of(&part, path, "refusal")?)),
             _ => Ok(Self::AsItIs(text)),
@@ -206,13 +218,25 @@ impl<'a> Part<'a> {
         }
         match self {
             Self::AsItIs(text) => holed.write(text.get()),
-            Self::Refusal(text) => holed.write(&format!(r#"{{"type":"text","text":{}}}"#, quote(&text))),
-            Self::Inline { kind, data, file_name } => {
+            Self::Refusal(text) => {
+                holed.write(&format!(r#"{{"type":"text","text":{}}}"#, quote(&text)))
+            }
+            Self::Inline {
+                kind,
+                data,
+                file_name,
+            } => {
                 holed.write(&format!(r#"{{"type":"{kind}","{kind}":{{"url":"#));
                 holed.write_url(Cow::Owned(data), &file_name, path, inline_max);
                 holed.write("}}");
             }
-            Self::Url { kind, part, media, url, .. } => {
+            Self::Url {
+                kind,
+                part,
+                media,
+                url,
+                ..
+            } => {
                 let mut part = part.edit();
                 part.remove(kind);
                 let part = part.finish().unwrap_or_default();
@@ -247,11 +271,18 @@ fn input_audio<'a>(audio: &RawObject, path: &str) -> Result<Part<'a>, RequestFau
         _ => {
             return Err(RequestFault::invalid_value(
                 format!("{path}.format"),
-                format!("Audio of format '{}' is not known. Send wav, mp3, flac, ogg, aac, m4a, aiff, webm or pcm16.", short(&format)),
+                format!(
+                    "Audio of format '{}' is not known. Send wav, mp3, flac, ogg, aac, m4a, aiff, webm or pcm16.",
+                    short(&format)
+                ),
             ));
         }
     };
-    let data = if data.starts_with("data:") { data.into_owned() } else { format!("data:{mime};base64,{data}") };
+    let data = if data.starts_with("data:") {
+        data.into_owned()
+    } else {
+        format!("data:{mime};base64,{data}")
+    };
     Ok(Part::Inline {
         kind: "audio_url",
         data,
@@ -268,7 +299,10 @@ fn file<'a>(file: &RawObject, path: &str) -> Result<Part<'a>, RequestFault> {
         ));
     }
     let data = text_of(file, path, "file_data")?;
-    let file_name = file.string("filename").unwrap_or(Cow::Borrowed("file.pdf")).into_owned();
+    let file_name = file
+        .string("filename")
+        .unwrap_or(Cow::Borrowed("file.pdf"))
+        .into_owned();
     let data = if data.starts_with("data:") {
         data.into_owned()
     } else {
@@ -282,20 +316,34 @@ fn file<'a>(file: &RawObject, path: &str) -> Result<Part<'a>, RequestFault> {
 }
 
 fn object<'a>(part: &RawObject<'a>, path: &str, name: &str) -> Result<RawObject<'a>, RequestFault> {
-    let value = part.present(name).ok_or_else(|| RequestFault::missing(&format!("{path}.{name}")))?;
-    RawObject::of(value)
-        .ok_or_else(|| RequestFault::wrong_type(format!("{path}.{name}"), "an object", json::kind(value)))
+    let value = part
+        .present(name)
+        .ok_or_else(|| RequestFault::missing(&format!("{path}.{name}")))?;
+    RawObject::of(value).ok_or_else(|| {
+        RequestFault::wrong_type(format!("{path}.{name}"), "an object", json::kind(value))
+    })
 }
 
-fn text_of<'a>(object: &RawObject<'a>, path: &str, name: &str) -> Result<Cow<'a, str>, RequestFault> {
-    let value = object.present(name).ok_or_else(|| RequestFault::missing(&format!("{path}.{name}")))?;
-    json::string(value)
-        .ok_or_else(|| RequestFault::wrong_type(format!("{path}.{name}"), "a string", json::kind(value)))
+fn text_of<'a>(
+    object: &RawObject<'a>,
+    path: &str,
+    name: &str,
+) -> Result<Cow<'a, str>, RequestFault> {
+    let value = object
+        .present(name)
+        .ok_or_else(|| RequestFault::missing(&format!("{path}.{name}")))?;
+    json::string(value).ok_or_else(|| {
+        RequestFault::wrong_type(format!("{path}.{name}"), "a string", json::kind(value))
+    })
 }
 
 /// The MIME type that a file's name tells; what OpenAI takes as `file_data` is mostly PDF.
 fn type_of(file_name: &str) -> &'static str {
-    let extension = file_name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let extension = file_name
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     match extension.as_str() {
         "txt" | "log" => "text/plain",
         "md" => "text/markdown",
@@ -312,11 +360,20 @@ fn type_of(file_name: &str) -> &'static str {
 
 /// A file extension for a `data:` URI: the subtype, as far as it is a plain word.
 fn extension_of(url: &str) -> String {
-    let subtype = url.split([';', ',']).next().and_then(|mime| mime.split('/').nth(1));
+    let subtype = url
+        .split([';', ','])
+        .next()
+        .and_then(|mime| mime.split('/').nth(1));
     match subtype {
         Some("jpeg") => "jpg".into(),
         Some("mpeg") => "mp3".into(),
-        Some(word) if !word.is_empty() && word.len() <= 8 && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) => word.into(),
+        Some(word)
+            if !word.is_empty()
+                && word.len() <= 8
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+        {
+            word.into()
+        }
         _ => "bin".into(),
     }
 }

@@ -12,7 +12,9 @@ fn message(parts: &str) -> String {
 /// `becomes` is the parts as the upstream gets them, a hole being `URL0`, `URL1`, …
 fn check(parts: &str, becomes: &str, inline_max: usize, uploads: usize) {
     let text = message(parts);
-    let holed = media(raw(&text), inline_max).unwrap().expect("it is changed");
+    let holed = media(raw(&text), inline_max)
+        .unwrap()
+        .expect("it is changed");
     assert_eq!(holed.uploads().len(), uploads);
     let urls: Vec<String> = (0..uploads).map(|at| format!("URL{at}")).collect();
     let expected = format!(r#"[{{"x":1e400,"role":"user","content":[{becomes}],"name":"n"}}]"#);
@@ -26,9 +28,19 @@ fn what_the_upstream_understands_is_not_touched() {
         r#"{"type":"image_url","image_url":{"url":"https://e/x.png","detail":"low"}}"#,
         r#"{"type":"video_url","video_url":{"url":"data:video/mp4;base64,AA"}},{"type":"new_thing","x":[1]}"#,
     ] {
-        assert!(media(raw(&message(parts)), 100).unwrap().is_none(), "{parts}");
+        assert!(
+            media(raw(&message(parts)), 100).unwrap().is_none(),
+            "{parts}"
+        );
     }
-    assert!(media(raw(r#"[{"role":"user","content":"x"},{"role":"assistant","content":null}]"#), 0).unwrap().is_none());
+    assert!(
+        media(
+            raw(r#"[{"role":"user","content":"x"},{"role":"assistant","content":null}]"#),
+            0
+        )
+        .unwrap()
+        .is_none()
+    );
 }
 
 #[test]
@@ -50,10 +62,18 @@ fn openais_parts_become_the_upstreams() {
             r#"{"type":"file","file":{"file_data":"QUJD","filename":"notes.txt"}}"#,
             r#"{"type":"file_url","file_url":{"url":"data:text/plain;base64,QUJD"}}"#,
         ),
-        (r#"{"type":"refusal","refusal":"no \"way\""}"#, r#"{"type":"text","text":"no \"way\""}"#),
+        (
+            r#"{"type":"refusal","refusal":"no \"way\""}"#,
+            r#"{"type":"text","text":"no \"way\""}"#,
+        ),
     ] {
         let text = r#"{"type":"text", "text":"é"}"#;
-        check(&format!("{text},{part}"), &format!("{text},{becomes}"), 1000, 0);
+        check(
+            &format!("{text},{part}"),
+            &format!("{text},{becomes}"),
+            1000,
+            0,
+        );
     }
 }
 
@@ -71,7 +91,8 @@ fn long_inline_data_is_uploaded() {
         10,
         2,
     );
-    let long = message(r#"{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,QUJDREVG"}}"#);
+    let long =
+        message(r#"{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,QUJDREVG"}}"#);
     let holed = media(raw(&long), 10).unwrap().unwrap();
     assert_eq!(
         holed.uploads(),
@@ -81,19 +102,39 @@ fn long_inline_data_is_uploaded() {
             param: "messages[0].content[0]".into(),
         }]
     );
-    let linked = message(r#"{"type":"image_url","image_url":{"url":"https://example.com/a-long-path.png"}}"#);
+    let linked = message(
+        r#"{"type":"image_url","image_url":{"url":"https://example.com/a-long-path.png"}}"#,
+    );
     assert!(media(raw(&linked), 10).unwrap().is_none());
 }
 
 #[test]
 fn faults_name_their_place() {
     for (part, param) in [
-        (r#"{"type":"image_url"}"#, "messages[0].content[0].image_url"),
-        (r#"{"type":"image_url","image_url":"https://x"}"#, "messages[0].content[0].image_url"),
-        (r#"{"type":"image_url","image_url":{}}"#, "messages[0].content[0].image_url.url"),
-        (r#"{"type":"file","file":{"file_id":"file-1"}}"#, "messages[0].content[0].file.file_id"),
-        (r#"{"type":"file","file":{}}"#, "messages[0].content[0].file.file_data"),
-        (r#"{"type":"input_audio","input_audio":{"data":"x"}}"#, "messages[0].content[0].input_audio.format"),
+        (
+            r#"{"type":"image_url"}"#,
+            "messages[0].content[0].image_url",
+        ),
+        (
+            r#"{"type":"image_url","image_url":"https://x"}"#,
+            "messages[0].content[0].image_url",
+        ),
+        (
+            r#"{"type":"image_url","image_url":{}}"#,
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            r#"{"type":"file","file":{"file_id":"file-1"}}"#,
+            "messages[0].content[0].file.file_id",
+        ),
+        (
+            r#"{"type":"file","file":{}}"#,
+            "messages[0].content[0].file.file_data",
+        ),
+        (
+            r#"{"type":"input_audio","input_audio":{"data":"x"}}"#,
+            "messages[0].content[0].input_audio.format",
+        ),
         (
             r#"{"type":"input_audio","input_audio":{"data":"x","format":"midi"}}"#,
             "messages[0].content[0].input_audio.format",
@@ -114,8 +155,20 @@ fn the_part_that_was_refused() {
         r#"{"type":"text"},{"type":"image_url","image_url":{}},{"type":"input_audio","input_audio":{}},{"type":"video_url"}"#,
     );
     let path = |message: &str| suspect(raw(&text), message);
-    assert_eq!(path("model does not support video_url").as_deref(), Some("messages[0].content[3]"));
-    assert_eq!(path("no audio here").as_deref(), Some("messages[0].content[2]"));
-    assert_eq!(path("unsupported").as_deref(), Some("messages[0].content[1]"));
-    assert_eq!(suspect(raw(r#"[{"role":"user","content":"x"}]"#), "image"), None);
+    assert_eq!(
+        path("model does not support video_url").as_deref(),
+        Some("messages[0].content[3]")
+    );
+    assert_eq!(
+        path("no audio here").as_deref(),
+        Some("messages[0].content[2]")
+    );
+    assert_eq!(
+        path("unsupported").as_deref(),
+        Some("messages[0].content[1]")
+    );
+    assert_eq!(
+        suspect(raw(r#"[{"role":"user","content":"x"}]"#), "image"),
+        None
+    );
 }

@@ -3,6 +3,7 @@
 mod chunk;
 mod completion;
 mod error;
+mod media;
 mod models;
 mod pattern;
 mod settings;
@@ -11,11 +12,12 @@ mod tail;
 
 pub use chunk::{Chunk, NotAChunk, Transcript};
 pub use completion::{NotACompletion, completion};
-pub use error::{ambiguous, ended, refused, unreachable};
+pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_refused};
+pub use media::{Upload, suspect};
 pub use models::{NotAModelList, model_list};
 pub use pattern::{ByModel, Pattern};
 pub use settings::{Settings, Wait};
-pub use submission::{Translated, submission};
+pub use submission::{Draft, draft};
 pub use tail::{Mismatch, tail};
 
 /// What an answer is called where the upstream leaves it out.

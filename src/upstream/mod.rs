@@ -8,6 +8,7 @@ mod models;
 mod query;
 mod settings;
 mod submit;
+mod upload;
 
 pub use client::{Setup, Upstream};
 pub use follow::{NotOpened, StreamBody};
@@ -15,3 +16,4 @@ pub use key::Key;
 pub use models::ModelsError;
 pub use settings::Settings;
 pub use submit::SubmitError;
+pub use upload::UploadError;

@@ -1,0 +1,44 @@
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::timeout_at;
+
+use super::Context;
+use crate::{
+    api_error::ApiError,
+    translate::{self, Upload},
+    upstream::UploadError,
+};
+
+/// How many files of one request are uploaded at the same time.
+const AT_ONCE: usize = 4;
+
+/// Uploads what a request carries inline, and gives the URLs in the same order. Nothing has been bought when this
+/// fails.
+pub async fn upload(context: &Context, uploads: &[Upload]) -> Result<Vec<String>, ApiError> {
+    let one = |upload: &Upload| {
+        let (data, name, param) = (
+            upload.data.clone(),
+            upload.file_name.clone(),
+            upload.param.clone(),
+        );
+        async move {
+            let call = context.upstream.upload(&context.key, &data, &name);
+            match timeout_at(context.deadline, call).await {
+                Ok(Ok(url)) => Ok(url),
+                Ok(Err(UploadError::Refused { status, failure })) => Err(
+                    translate::upload_refused(status, failure.as_deref(), &param),
+                ),
+                Ok(Err(UploadError::NoReply(cause))) => {
+                    Err(translate::upload_failed(&cause, &param))
+                }
+                Err(_) => Err(translate::upload_failed(
+                    "no reply before 'task.deadline'",
+                    &param,
+                )),
+            }
+        }
+    };
+    stream::iter(uploads.iter().map(one))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}
