@@ -12,12 +12,12 @@ mod submit;
 mod upload;
 mod wait;
 
-pub use live::{Live, live};
-pub use pursuit::Pursuit;
+pub use live::live;
+pub use pursuit::{Purpose, Pursuit};
 pub use settings::Settings;
 pub use submit::submit;
 pub use upload::upload;
-pub use wait::wait;
+pub use wait::{Waited, wait};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -13,7 +13,7 @@ use crate::{
     fox::{Frame, State, Task},
     sse::{Item, write_data},
     task::{Ending, Event, Lifecycle, Report, Step},
-    translate::{Chunk, NotAChunk, Transcript},
+    translate::{Chunk, Identity, NotAChunk, Transcript},
     upstream::NotOpened,
 };
 
@@ -32,10 +32,19 @@ pub struct Pursuit {
     quiet_at: Instant,
     alarm: Alarm,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
-    include_usage: bool,
+    purpose: Purpose,
     transcript: Transcript,
     /// Frames for the client that have not been taken yet.
     out: BytesMut,
+}
+
+/// What the answer is pursued for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An answer in one piece, which is the task's result.
+    Whole,
+    /// A stream, with or without a usage chunk at its end.
+    Live { include_usage: bool },
 }
 
 /// How far [`Pursuit::advance`] came.
@@ -50,7 +59,13 @@ pub(super) enum Progress {
 
 impl Pursuit {
     /// Takes up a task that was just accepted. `follows`: it was submitted with `stream: true`.
-    pub fn new(context: Context, task: Task, follows: bool, include_usage: bool) -> Self {
+    pub fn new(
+        context: Context,
+        task: Task,
+        follows: bool,
+        identity: &Identity,
+        purpose: Purpose,
+    ) -> Self {
         let now = Instant::now();
         let stream_uri = if follows {
             // Polling brings the same answer, only later: better than an error for a task that is paid for.
@@ -79,8 +94,8 @@ impl Pursuit {
             quiet_at,
             alarm: Alarm::new(context.deadline.min(quiet_at)),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
-            include_usage,
-            transcript: Transcript::default(),
+            purpose,
+            transcript: Transcript::new(identity),
             out: BytesMut::new(),
             target: Target {
                 context,
@@ -95,6 +110,10 @@ impl Pursuit {
     /// The task's id.
     pub fn task(&self) -> &str {
         &self.target.task
+    }
+
+    pub(super) fn into_transcript(self) -> Transcript {
+        self.transcript
     }
 
     pub(super) fn transcript(&self) -> &Transcript {
@@ -209,11 +228,23 @@ impl Pursuit {
         match frame {
             Frame::Chunk(data) => self.on_chunk(now, &data),
             Frame::Done { total } => {
-                let finished = self.transcript.is_finished();
-                Some(self.on_last_word(now, Event::Done { total, finished }))
+                let done = Event::Done {
+                    total,
+                    finished: self.transcript.is_finished(),
+                    owes: self.owes(),
+                };
+                Some(self.on_last_word(now, done))
             }
             Frame::Error(failure) => Some(self.on_last_word(now, Event::StreamError(failure))),
             Frame::Beat => None,
+        }
+    }
+
+    /// Whether the client still needs what only the task's result has.
+    pub(super) fn owes(&self) -> bool {
+        match self.purpose {
+            Purpose::Whole => true,
+            Purpose::Live { include_usage } => include_usage && !self.transcript.has_usage(),
         }
     }
 
@@ -239,10 +270,12 @@ impl Pursuit {
         if step != Step::Forward {
             return Some(step);
         }
-        self.transcript.add(&chunk);
-        if let Some(json) = chunk.for_client(self.include_usage) {
+        if let Purpose::Live { include_usage } = self.purpose
+            && let Some(json) = chunk.for_client(&self.transcript, include_usage)
+        {
             write_data(&mut self.out, &json);
         }
+        self.transcript.add(&chunk);
         Some(Step::Read)
     }
 

@@ -14,31 +14,30 @@ const AT_ONCE: usize = 4;
 /// Uploads what a request carries inline, and gives the URLs in the same order. Nothing has been bought when this
 /// fails.
 pub async fn upload(context: &Context, uploads: &[Upload]) -> Result<Vec<String>, ApiError> {
-    let one = |upload: &Upload| {
-        let (data, name, param) = (
-            upload.data.clone(),
-            upload.file_name.clone(),
-            upload.param.clone(),
-        );
-        async move {
-            let call = context.upstream.upload(&context.key, &data, &name);
-            match timeout_at(context.deadline, call).await {
-                Ok(Ok(url)) => Ok(url),
-                Ok(Err(UploadError::Refused { status, failure })) => Err(
-                    translate::upload_refused(status, failure.as_deref(), &param),
-                ),
-                Ok(Err(UploadError::NoReply(cause))) => {
-                    Err(translate::upload_failed(&cause, &param))
-                }
-                Err(_) => Err(translate::upload_failed(
-                    "no reply before 'task.deadline'",
-                    &param,
-                )),
-            }
+    let calls: Vec<_> = uploads
+        .iter()
+        .map(|upload| upload_one(context, upload))
+        .collect();
+    stream::iter(calls).buffered(AT_ONCE).try_collect().await
+}
+
+async fn upload_one(context: &Context, upload: &Upload) -> Result<String, ApiError> {
+    let call = context
+        .upstream
+        .upload(&context.key, &upload.data, &upload.file_name);
+    match timeout_at(context.deadline, call).await {
+        Ok(Ok(url)) => Ok(url),
+        Ok(Err(UploadError::Refused { status, failure })) => Err(translate::upload_refused(
+            status,
+            failure.as_deref(),
+            &upload.param,
+        )),
+        Ok(Err(UploadError::NoReply(cause))) => {
+            Err(translate::upload_failed(&cause, &upload.param))
         }
-    };
-    stream::iter(uploads.iter().map(one))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await
+        Err(_) => Err(translate::upload_failed(
+            "no reply before 'task.deadline'",
+            &upload.param,
+        )),
+    }
 }

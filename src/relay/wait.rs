@@ -1,21 +1,37 @@
 use bytes::Bytes;
 
 use super::pursuit::{Progress, Pursuit};
-use crate::{api_error::ApiError, task::Ending, translate};
+use crate::{
+    api_error::ApiError,
+    task::Ending,
+    translate::{self, Transcript},
+};
 
-/// Follows a task to its end and gives its result, `results[0]`.
-pub async fn wait(mut pursuit: Pursuit) -> Result<Bytes, ApiError> {
-    loop {
+/// A task that has come to a good end without anybody being told on the way.
+pub struct Waited {
+    /// `results[0]`; `None` when only the whole stream could be had.
+    pub result: Option<Bytes>,
+    /// What the stream said, if the task was followed.
+    pub transcript: Transcript,
+}
+
+/// Follows a task to its end.
+pub async fn wait(mut pursuit: Pursuit) -> Result<Waited, ApiError> {
+    let ending = loop {
         match pursuit.advance().await {
-            Progress::Ended(Ending::Answered(result)) => return Ok(result),
-            Progress::Ended(ending) => {
-                // A task that is only polled has no stream that could end well without a result.
-                let error = translate::ended(&ending, pursuit.task());
-                return Err(error.unwrap_or_else(|| {
-                    translate::ambiguous("a stream ended where none was", None)
-                }));
-            }
-            Progress::Wrote | Progress::Quiet => {}
+            Progress::Ended(ending) => break ending,
+            // Nobody reads the chunks of an answer that is given in one piece.
+            Progress::Wrote => drop(pursuit.take()),
+            Progress::Quiet => {}
         }
+    };
+    if let Some(error) = translate::ended(&ending, pursuit.task()) {
+        return Err(error);
     }
+    let result = match ending {
+        Ending::Answered(result) | Ending::Settled(result) => Some(result),
+        _ => None,
+    };
+    let transcript = pursuit.into_transcript();
+    Ok(Waited { result, transcript })
 }

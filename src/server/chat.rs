@@ -4,7 +4,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Request, StatusCode, body::Incoming, header::HeaderValue};
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Incoming,
+    header::{HeaderName, HeaderValue},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -17,7 +21,7 @@ use super::{
 use crate::{
     api_error::{ApiError, Retry},
     openai::ChatRequest,
-    relay::{self, Context, Live, Pursuit},
+    relay::{self, Context, Purpose, Pursuit},
     translate::{self, Identity},
 };
 
@@ -51,8 +55,10 @@ pub(super) async fn complete(
         stop: app.stop.clone(),
     };
     match accept(app, context, &body, &mut access).await {
-        Ok(accepted) if accepted.stream => stream(accepted, access),
-        Ok(accepted) => whole(accepted, access).await,
+        Ok(accepted) => match accepted.purpose {
+            Purpose::Live { .. } => stream(accepted, access),
+            Purpose::Whole => whole(accepted, access).await,
+        },
         Err(error) => refuse(&error, access),
     }
 }
@@ -60,14 +66,13 @@ pub(super) async fn complete(
 /// A request that has become a task.
 struct Accepted {
     pursuit: Pursuit,
-    model: String,
-    stream: bool,
-    include_usage: bool,
-    created: u64,
+    identity: Identity,
+    purpose: Purpose,
+    /// What the reply says about how the request was served.
     headers: HeaderMap,
 }
 
-/// Translates and submits. After this the status line may be sent: everything that can be refused has been.
+/// Translates, uploads and submits. After this the status line may be sent: everything that can be refused has been.
 async fn accept(
     app: &App,
     context: Context,
@@ -75,81 +80,102 @@ async fn accept(
     access: &mut Access,
 ) -> Result<Accepted, ApiError> {
     let request = ChatRequest::parse(body)?;
+    access.set_model(&request.model);
     let mut draft = translate::draft(&request, body, &app.models)?;
-    let (stream, include_usage) = (request.stream, request.include_usage);
-    let (follows, adjustments) = (draft.follows, std::mem::take(&mut draft.adjustments));
-    let model = request.model.clone().into_owned();
-    access.set_model(&model);
     let urls = relay::upload(&context, draft.uploads()).await?;
-    let task = relay::submit(&context, draft.submission(&urls)).await?;
+    let (follows, upstream_model) = (draft.follows, draft.model.to_string());
+    let adjustments = std::mem::take(&mut draft.adjustments);
+    let submitted = relay::submit(&context, draft.submission(&urls)).await;
+    let task = submitted.map_err(|error| with_part(error, &request))?;
     access.set_task(&task.id);
 
+    let identity = Identity {
+        task: task.id.clone(),
+        model: request.model.into_owned(),
+        created: unix_now(),
+    };
+    let purpose = if request.stream {
+        Purpose::Live {
+            include_usage: request.include_usage,
+        }
+    } else {
+        Purpose::Whole
+    };
     let mut headers = HeaderMap::new();
-    if let Ok(id) = HeaderValue::try_from(&task.id) {
-        headers.insert(reply::TASK_ID, id);
+    say(&mut headers, reply::TASK_ID, &task.id);
+    say(&mut headers, reply::MODEL, &upstream_model);
+    if !adjustments.is_empty() {
+        say(&mut headers, reply::ADJUSTED, &adjustments.join("; "));
     }
-    if let Ok(adjusted) = HeaderValue::try_from(adjustments.join("; "))
-        && !adjusted.is_empty()
-    {
-        headers.insert(reply::ADJUSTED, adjusted);
-    }
-    let pursuit = Pursuit::new(context, task, follows, include_usage);
+    let pursuit = Pursuit::new(context, task, follows, &identity, purpose);
     Ok(Accepted {
         pursuit,
-        model,
-        stream,
-        include_usage,
-        created: unix_now(),
+        identity,
+        purpose,
         headers,
     })
 }
 
 /// Waits for the task and answers with its result.
 async fn whole(accepted: Accepted, access: Access) -> Reply {
-    let task = accepted.pursuit.task().to_owned();
-    let identity = Identity {
-        task: &task,
-        model: &accepted.model,
-        created: accepted.created,
-    };
-    let result = relay::wait(accepted.pursuit).await.and_then(|result| {
-        translate::completion(&result, &identity)
-            .map_err(|error| not_a_completion(identity.task, &error.to_string()))
+    let Accepted {
+        pursuit,
+        identity,
+        mut headers,
+        ..
+    } = accepted;
+    let completion = relay::wait(pursuit).await.and_then(|waited| {
+        translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
+            .map_err(|error| not_a_completion(&identity.task, &error.to_string()))
     });
-    let mut reply = match result {
+    let mut reply = match completion {
         Ok(completion) => {
-            let mut reply = reply::json(completion);
-            let milliseconds = HeaderValue::from(access.milliseconds());
+            if let Some(served) = &completion.served {
+                say(&mut headers, reply::MODEL, served);
+            }
+            let mut reply = reply::json(completion.json);
             reply
                 .headers_mut()
-                .insert("openai-processing-ms", milliseconds);
+                .insert(reply::PROCESSING, HeaderValue::from(access.milliseconds()));
             access.finish(reply.status(), None);
             reply
         }
         Err(error) => refuse(&error, access),
     };
-    reply.headers_mut().extend(accepted.headers);
+    reply.headers_mut().extend(headers);
     reply
 }
 
 /// Bridges the task's stream.
 fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
-    let pieces = relay::live(
-        accepted.pursuit,
-        Live {
-            model: accepted.model,
-            created: accepted.created,
-            include_usage: accepted.include_usage,
-            report: move |told: Result<u64, &ApiError>| access.finish(StatusCode::OK, told.err()),
-        },
-    );
-    let mut reply = reply::events(pieces);
-    reply
-        .headers_mut()
-        .insert("openai-processing-ms", milliseconds);
+    let report = move |told: Result<u64, &ApiError>| access.finish(StatusCode::OK, told.err());
+    let mut reply = reply::events(relay::live(accepted.pursuit, report));
+    reply.headers_mut().insert(reply::PROCESSING, milliseconds);
     reply.headers_mut().extend(accepted.headers);
     reply
+}
+
+/// A header, where the text can stand in one.
+fn say(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// Names the part that the model cannot take, which the upstream does not.
+fn with_part(error: ApiError, request: &ChatRequest) -> ApiError {
+    let is_about_a_part = matches!(
+        error.code.as_deref(),
+        Some("model_not_support_capability" | "unsupported_content_type")
+    );
+    match request.object.get("messages") {
+        Some(messages) if is_about_a_part && error.param.is_none() => ApiError {
+            param: translate::suspect(messages, &error.message).map(Into::into),
+            ..error
+        },
+        _ => error,
+    }
 }
 
 fn not_a_completion(task: &str, detail: &str) -> ApiError {

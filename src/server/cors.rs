@@ -12,7 +12,7 @@ use crate::api_error::ApiError;
 
 /// The headers of ours that a script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, x-should-retry, openai-processing-ms, x-foxbridge-task-id, x-foxbridge-adjusted",
+    "x-request-id, retry-after, x-should-retry, openai-processing-ms, x-foxbridge-task-id, x-foxbridge-model, x-foxbridge-adjusted",
 );
 
 /// The caller's origin, if its scripts may call.

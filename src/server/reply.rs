@@ -24,6 +24,10 @@ pub(super) const REQUEST_ID: &str = "x-request-id";
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The upstream task that a request became.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-foxbridge-task-id");
+/// The upstream's name for the model that serves the request.
+pub(super) const MODEL: HeaderName = HeaderName::from_static("x-foxbridge-model");
+/// As OpenAI sends it.
+pub(super) const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// What was changed in a request so that the upstream takes it.
 pub(super) const ADJUSTED: HeaderName = HeaderName::from_static("x-foxbridge-adjusted");
 

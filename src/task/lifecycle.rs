@@ -21,8 +21,13 @@ pub enum Event {
     NotOpened { retry_after: Option<Duration> },
     /// A chunk was read.
     Chunk,
-    /// The stream says that it is whole. `finished`: everything that was begun has its finish reason.
-    Done { total: Option<u64>, finished: bool },
+    /// The stream says that it is whole. `finished`: everything that was begun has its finish reason. `owes`: the
+    /// client is owed something that only the task's result has, such as usage.
+    Done {
+        total: Option<u64>,
+        finished: bool,
+        owes: bool,
+    },
     /// The stream says that the task went wrong.
     StreamError(Failure),
     /// The stream ended without saying so.
@@ -78,6 +83,8 @@ pub enum Step {
 pub enum Ending {
     /// The stream was whole and every chunk of it was forwarded.
     Streamed,
+    /// The same, and this is the task's result with what was owed besides.
+    Settled(Bytes),
     /// The task's result: the whole answer. After forwarded chunks, its tail is still owed.
     Answered(Bytes),
     Failed(Failure),
@@ -116,6 +123,8 @@ pub struct Lifecycle {
     overdue: Option<(Duration, u32)>,
     /// Since when the stream has been in error although the task runs.
     stream_error: Option<(Duration, Failure)>,
+    /// Since when only something besides the whole stream is owed, and how often that was asked for.
+    whole: Option<(Duration, u32)>,
     /// The result, kept while the stream is replayed once more.
     answer: Option<Bytes>,
 }
@@ -135,6 +144,7 @@ impl Lifecycle {
             unknown: 0,
             overdue: None,
             stream_error: None,
+            whole: None,
             answer: None,
         }
     }
@@ -173,14 +183,24 @@ impl Lifecycle {
                 self.stream_error = None;
                 Step::Forward
             }
-            Event::Done { total, finished } => {
-                let whole = finished
+            Event::Done {
+                total,
+                finished,
+                owes,
+            } => {
+                let is_whole = finished
                     && self.seen == self.forwarded
                     && total.is_none_or(|total| total == self.seen);
-                if whole {
-                    Step::Finish(Ending::Streamed)
-                } else {
-                    self.doubt(None)
+                match (is_whole, owes) {
+                    (true, false) => Step::Finish(Ending::Streamed),
+                    (true, true) => {
+                        self.connected = false;
+                        self.whole = Some((now, 0));
+                        Step::Query {
+                            after: Duration::ZERO,
+                        }
+                    }
+                    (false, _) => self.doubt(None),
                 }
             }
             Event::StreamError(failure) => {
@@ -195,7 +215,12 @@ impl Lifecycle {
                     after: Duration::ZERO,
                 },
             },
-            Event::Queried(report) => self.queried(now, report),
+            Event::Queried(report) => match self.whole {
+                Some((since, asked)) => self.settle(now.saturating_sub(since), asked, report),
+                None => self.queried(now, report),
+            },
+            // Whoever has the whole stream is not told of an error for the sake of what is owed besides.
+            Event::Deadline | Event::Stop if self.whole.is_some() => Step::Finish(Ending::Streamed),
             Event::Deadline => Step::Finish(Ending::Deadline),
             Event::Stop => Step::Finish(Ending::Stopped),
         }
@@ -210,6 +235,22 @@ impl Lifecycle {
             None => Step::Query {
                 after: retry_after.unwrap_or_default(),
             },
+        }
+    }
+
+    /// Asks for the result of a whole stream, within `results_grace`.
+    fn settle(&mut self, waited: Duration, asked: u32, report: Report) -> Step {
+        match report {
+            Report::Completed(Some(result)) => Step::Finish(Ending::Settled(result)),
+            Report::Failed(failure) => Step::Finish(Ending::Failed(failure)),
+            Report::Refused { .. } => Step::Finish(Ending::Streamed),
+            _ if waited >= self.patience.results_grace => Step::Finish(Ending::Streamed),
+            _ => {
+                self.whole = self.whole.map(|(since, asked)| (since, asked + 1));
+                Step::Query {
+                    after: self.patience.results_gap(asked),
+                }
+            }
         }
     }
 

@@ -90,8 +90,50 @@ fn a_clean_stream_needs_no_query() {
     let done = Event::Done {
         total: Some(2),
         finished: true,
+        owes: false,
     };
     assert_eq!(machine.on(ZERO, done), Step::Finish(Ending::Streamed));
+}
+
+#[test]
+fn a_whole_stream_that_owes_something_asks_for_the_result() {
+    let whole = || {
+        let mut machine = followed();
+        machine.on(ZERO, Event::Chunk);
+        let done = Event::Done {
+            total: Some(1),
+            finished: true,
+            owes: true,
+        };
+        assert_eq!(machine.on(ZERO, done), Step::Query { after: ZERO });
+        machine
+    };
+    let mut machine = whole();
+    assert!(matches!(
+        machine.on(secs(1), queried(Report::Running)),
+        Step::Query { .. }
+    ));
+    assert!(matches!(
+        machine.on(secs(2), queried(Report::Completed(None))),
+        Step::Query { .. }
+    ));
+    let completed = queried(Report::Completed(Some(answer())));
+    assert_eq!(
+        machine.on(secs(3), completed),
+        Step::Finish(Ending::Settled(answer()))
+    );
+    for event in [
+        queried(Report::Running),
+        queried(Report::Trouble { retry_after: None }),
+        queried(Report::Refused {
+            status: 401,
+            failure: None,
+        }),
+        Event::Deadline,
+        Event::Stop,
+    ] {
+        assert_eq!(whole().on(secs(10), event), Step::Finish(Ending::Streamed));
+    }
 }
 
 #[test]
@@ -116,14 +158,17 @@ fn an_end_that_is_not_whole_is_doubted() {
         Event::Done {
             total: Some(3),
             finished: true,
+            owes: false,
         },
         Event::Done {
             total: Some(1),
             finished: false,
+            owes: false,
         },
         Event::Done {
             total: None,
             finished: false,
+            owes: false,
         },
     ] {
         let mut machine = followed();
@@ -150,6 +195,7 @@ fn an_end_that_is_not_whole_is_doubted() {
     let short = Event::Done {
         total: Some(1),
         finished: true,
+        owes: false,
     };
     assert_eq!(machine.on(ZERO, short), Step::Query { after: ZERO });
 }
@@ -406,6 +452,7 @@ fn next_frame(service: &Service, place: &mut u64, fault: Option<Fault>) -> Event
             Event::Done {
                 total: Some(service.total),
                 finished: false,
+                owes: false,
             }
         }
         _ if *place < service.total => {
@@ -415,6 +462,7 @@ fn next_frame(service: &Service, place: &mut u64, fault: Option<Fault>) -> Event
         _ => Event::Done {
             total: Some(service.total),
             finished: true,
+            owes: false,
         },
     }
 }

@@ -1,19 +1,25 @@
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{
+    Transcript,
+    finish::finish_reason,
+    transcript::{Told, is_integer},
+};
 use crate::{
     fox::Failure,
     json::{self, RawObject},
 };
 
+/// As JSON text.
+const OBJECT: &str = r#""chat.completion.chunk""#;
+
 /// The parts of a `chat.completion.chunk` that foxbridge must understand; the rest travels on unread.
 #[derive(Debug)]
 pub struct Chunk<'a> {
     data: &'a Bytes,
-    view: View<'a>,
+    pub(super) view: View<'a>,
 }
 
 /// Why an event that should be a chunk is none.
@@ -27,59 +33,88 @@ pub enum NotAChunk {
 }
 
 #[derive(Debug, Deserialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    created: Option<&'a RawValue>,
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) created: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    choices: Option<Vec<ChoiceView<'a>>>,
+    pub(super) choices: Option<Vec<ChoiceView<'a>>>,
     #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
+    pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
-struct ChoiceView<'a> {
+pub(super) struct ChoiceView<'a> {
     #[serde(default)]
-    index: u64,
+    index: Option<u64>,
     #[serde(borrow, default)]
-    delta: Option<DeltaView<'a>>,
+    pub(super) delta: Option<DeltaView<'a>>,
     #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
+    pub(super) finish_reason: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
-struct DeltaView<'a> {
+pub(super) struct DeltaView<'a> {
     #[serde(borrow, default)]
     role: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
+    pub(super) content: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
+    pub(super) reasoning_content: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
+    pub(super) refusal: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    tool_calls: Option<Vec<ToolCallView<'a>>>,
+    pub(super) tool_calls: Option<Vec<ToolCallView<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct ToolCallView<'a> {
+pub(super) struct ToolCallView<'a> {
     #[serde(default)]
-    index: u64,
+    pub(super) index: Option<u64>,
     #[serde(borrow, default)]
-    function: Option<FunctionView<'a>>,
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) function: Option<FunctionView<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct FunctionView<'a> {
+pub(super) struct FunctionView<'a> {
     #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
+    pub(super) name: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl ChoiceView<'_> {
+    /// A choice without an index is known by its place.
+    pub(super) fn index(&self, at: usize) -> u64 {
+        self.index.unwrap_or(at as u64)
+    }
+
+    /// Whether the client can have this choice just as it is, after what it has been told of it.
+    fn is_proper(&self, told: Option<&Told>) -> bool {
+        let Some(delta) = &self.delta else {
+            return false;
+        };
+        let reason = self.finish_reason.map(RawValue::get);
+        let has_role = delta.role.is_some() || told.is_some_and(|told| told.has_role);
+        let is_finished = told.is_some_and(|told| told.finish_reason.is_some());
+        self.index.is_some()
+            && has_role
+            && (reason.is_none() || !is_finished && reason == finish_reason(self.finish_reason))
+            && delta
+                .tool_calls
+                .iter()
+                .flatten()
+                .all(|call| call.index.is_some())
+    }
 }
 
 impl<'a> Chunk<'a> {
@@ -94,223 +129,130 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// What the client gets of it: mostly the very bytes, and nothing (`None`) for a chunk that only carries
-    /// usage when the client did not ask for usage (WIRE.md: user code indexes `choices[0]`).
-    pub fn for_client(&self, include_usage: bool) -> Option<Bytes> {
-        let has_choices = self
-            .view
-            .choices
-            .as_ref()
-            .is_some_and(|choices| !choices.is_empty());
-        match (has_choices, self.view.usage) {
-            (false, None) => None,
-            (false, Some(_)) => include_usage.then(|| self.data.clone()),
-            (true, Some(_)) if !include_usage => Some(self.without_usage()),
-            (true, _) => Some(self.data.clone()),
+    /// What the client gets of it, `told` being what it was told before: mostly the very bytes.
+    ///
+    /// Changed is only what OpenAI's types and helpers rely on: one id, time and model through a stream, the model
+    /// being the one that was asked for; a role in the first delta of each choice; one finish reason a choice, of
+    /// OpenAI's words. Usage is passed on only to those who asked, and a chunk without choices to nobody else (WIRE.md:
+    /// user code indexes `choices[0]`).
+    pub fn for_client(&self, told: &Transcript, include_usage: bool) -> Option<Bytes> {
+        let choices = self.view.choices.as_deref().unwrap_or_default();
+        if choices.is_empty() && !(include_usage && self.view.usage.is_some()) {
+            return None;
         }
-    }
-
-    fn without_usage(&self) -> Bytes {
-        let text = std::str::from_utf8(self.data).unwrap_or_default();
-        let edited = RawObject::parse(text).ok().and_then(|object| {
-            let mut edit = object.edit();
+        let proper_choices = choices
+            .iter()
+            .enumerate()
+            .all(|(at, choice)| choice.is_proper(told.choice(choice.index(at))));
+        let unasked_usage = self.view.usage.is_some() && !include_usage;
+        if proper_choices && !unasked_usage && self.has_proper_envelope(told) {
+            return Some(self.data.clone());
+        }
+        let text = std::str::from_utf8(self.data).ok()?;
+        let object = RawObject::parse(text).ok()?;
+        let mut edit = object.edit();
+        if !self.has_proper_envelope(told) {
+            let envelope = told.envelope(self.view.id, self.view.created);
+            edit.set("id", envelope.id);
+            edit.set("object", OBJECT);
+            edit.set("created", envelope.created);
+            edit.set("model", envelope.model);
+        }
+        if unasked_usage {
             edit.remove("usage");
-            edit.finish()
-        });
-        edited.map_or_else(|| self.data.clone(), Bytes::from)
-    }
-}
-
-/// What the client has been told so far, as far as the rest of the answer must go on from it.
-#[derive(Debug, Default)]
-pub struct Transcript {
-    pub(super) id: Option<String>,
-    /// JSON text.
-    pub(super) created: Option<String>,
-    pub(super) model: Option<String>,
-    pub(super) choices: Vec<Told>,
-    pub(super) has_usage: bool,
-}
-
-/// One choice of a transcript.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Told {
-    pub(super) index: u64,
-    pub(super) has_role: bool,
-    pub(super) content: String,
-    pub(super) reasoning: String,
-    pub(super) refusal: String,
-    pub(super) tool_calls: Vec<ToldCall>,
-    pub(super) is_finished: bool,
-}
-
-#[derive(Debug, Default, Clone)]
-pub(super) struct ToldCall {
-    pub(super) index: u64,
-    pub(super) name: String,
-    pub(super) arguments: String,
-}
-
-impl Transcript {
-    /// Notes a chunk that is being forwarded.
-    pub fn add(&mut self, chunk: &Chunk) {
-        let view = &chunk.view;
-        if self.id.is_none() {
-            self.id = view.id.and_then(json::string).map(Cow::into_owned);
-            self.created = view.created.map(|created| created.get().to_string());
-            self.model = view.model.and_then(json::string).map(Cow::into_owned);
         }
-        self.has_usage |= view.usage.is_some();
-        for choice in view.choices.iter().flatten() {
-            let told = find_or_add(
-                &mut self.choices,
-                |told| told.index == choice.index,
-                || Told {
-                    index: choice.index,
-                    ..Told::default()
-                },
-            );
-            told.is_finished |= choice.finish_reason.is_some();
-            if let Some(delta) = &choice.delta {
-                told.add(delta);
+        if !proper_choices {
+            let raw = object
+                .get("choices")
+                .and_then(json::array)
+                .unwrap_or_default();
+            let proper: Vec<String> = raw
+                .into_iter()
+                .zip(choices)
+                .enumerate()
+                .map(|(at, (raw, choice))| proper_choice(raw, choice, at, told))
+                .collect();
+            edit.set("choices", format!("[{}]", proper.join(",")));
+        }
+        edit.finish().map(Bytes::from)
+    }
+
+    fn has_proper_envelope(&self, told: &Transcript) -> bool {
+        let View {
+            id,
+            created,
+            model,
+            object,
+            ..
+        } = &self.view;
+        let is =
+            |value: &Option<&RawValue>, text: &str| value.is_some_and(|value| value.get() == text);
+        let has_proper_source = match &told.begun {
+            Some(begun) => is(id, &begun.id) && is(created, &begun.created),
+            None => {
+                id.is_some_and(|id| id.get().starts_with('"'))
+                    && created.is_some_and(|created| is_integer(created.get()))
             }
-        }
-    }
-
-    /// Whether every choice that was begun has been given its finish reason.
-    pub fn is_finished(&self) -> bool {
-        !self.choices.is_empty() && self.choices.iter().all(|told| told.is_finished)
+        };
+        has_proper_source && is(model, &told.own.model) && is(object, OBJECT)
     }
 }
 
-impl Told {
-    fn add(&mut self, delta: &DeltaView) {
-        self.has_role |= delta.role.is_some();
-        append(&mut self.content, delta.content);
-        append(&mut self.reasoning, delta.reasoning_content);
-        append(&mut self.refusal, delta.refusal);
-        for call in delta.tool_calls.iter().flatten() {
-            let told = find_or_add(
-                &mut self.tool_calls,
-                |told| told.index == call.index,
-                || ToldCall {
-                    index: call.index,
-                    ..ToldCall::default()
-                },
-            );
-            if let Some(function) = &call.function {
-                append(&mut told.name, function.name);
-                append(&mut told.arguments, function.arguments);
-            }
-        }
+/// A choice with what it lacks, and without a second finish reason.
+fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcript) -> String {
+    let before = told.choice(choice.index(at));
+    let object = RawObject::of(raw).unwrap_or_default();
+    let mut edit = object.edit();
+    if choice.index.is_none() {
+        edit.set("index", at.to_string());
     }
+    let is_finished = before.is_some_and(|before| before.finish_reason.is_some());
+    let reason = finish_reason(choice.finish_reason).filter(|_| !is_finished);
+    edit.set("finish_reason", reason.unwrap_or("null"));
+
+    let delta = object.object("delta").unwrap_or_default();
+    let mut delta_edit = delta.edit();
+    let has_role = before.is_some_and(|before| before.has_role);
+    if !has_role && delta.present("role").is_none() {
+        delta_edit.set("role", "\"assistant\"");
+    }
+    let calls = choice
+        .delta
+        .as_ref()
+        .and_then(|delta| delta.tool_calls.as_deref())
+        .unwrap_or_default();
+    if calls.iter().any(|call| call.index.is_none()) {
+        let calls = delta
+            .get("tool_calls")
+            .and_then(json::array)
+            .unwrap_or_default();
+        let calls: Vec<String> = calls
+            .iter()
+            .enumerate()
+            .map(|(at, call)| with_index(at, call))
+            .collect();
+        delta_edit.set("tool_calls", format!("[{}]", calls.join(",")));
+    }
+    if let Some(delta) = delta_edit.finish() {
+        edit.set("delta", delta);
+    } else if object.present("delta").is_none() {
+        edit.set("delta", "{}");
+    }
+    edit.finish().unwrap_or_else(|| raw.get().to_owned())
 }
 
-fn append(text: &mut String, piece: Option<&RawValue>) {
-    if let Some(piece) = piece.and_then(json::string) {
-        text.push_str(&piece);
+/// A tool call as deltas have it: with an index, its place where it has none.
+pub(super) fn with_index(at: usize, call: &RawValue) -> String {
+    let Some(object) = RawObject::of(call) else {
+        return call.get().to_owned();
+    };
+    let mut edit = object.edit();
+    if object.present("index").is_none() {
+        edit.set("index", at.to_string());
     }
-}
-
-fn find_or_add<T>(
-    items: &mut Vec<T>,
-    is_it: impl Fn(&T) -> bool,
-    make: impl FnOnce() -> T,
-) -> &mut T {
-    let at = items.iter().position(is_it).unwrap_or_else(|| {
-        items.push(make());
-        items.len() - 1
-    });
-    &mut items[at]
+    edit.finish().unwrap_or_else(|| call.get().to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(text: &str) -> Bytes {
-        Bytes::copy_from_slice(text.as_bytes())
-    }
-
-    #[test]
-    fn only_usage_is_ever_taken_out() {
-        let plain = bytes(
-            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"a","x":1e400}}],"usage":null}"#,
-        );
-        let both = bytes(
-            r#"{"id":"c","choices":[{"index":0,"delta":{}}],"usage":{"total_tokens":1},"y":2}"#,
-        );
-        let usage = bytes(r#"{"id":"c","choices":[],"usage":{"total_tokens":1}}"#);
-        let empty = bytes(r#"{"id":"c","choices":[],"prompt_filter_results":[]}"#);
-        let client = |data: &Bytes, wants| Chunk::parse(data).unwrap().for_client(wants);
-        assert_eq!(client(&plain, false), Some(plain.clone()));
-        assert_eq!(client(&plain, true), Some(plain.clone()));
-        assert_eq!(client(&both, true), Some(both.clone()));
-        assert_eq!(
-            client(&both, false),
-            Some(bytes(
-                r#"{"id":"c","choices":[{"index":0,"delta":{}}],"y":2}"#
-            ))
-        );
-        assert_eq!(client(&usage, true), Some(usage.clone()));
-        assert_eq!(client(&usage, false), None);
-        assert_eq!(client(&empty, true), None);
-    }
-
-    #[test]
-    fn what_is_no_chunk() {
-        let parse = |text: &str| Chunk::parse(&bytes(text)).map(|_| ()).unwrap_err();
-        assert!(
-            matches!(parse(r#"{"error":{"message":"x"}}"#), NotAChunk::Error(failure) if failure.message == "x")
-        );
-        for malformed in [
-            "{",
-            "",
-            "[]",
-            "7",
-            "{}",
-            r#"{"choices":3}"#,
-            r#"{"choices":[{"delta":"x"}]}"#,
-            "\u{0}",
-        ] {
-            assert!(
-                matches!(parse(malformed), NotAChunk::Malformed(_)),
-                "{malformed}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_transcript_remembers_what_was_told() {
-        let mut transcript = Transcript::default();
-        assert!(!transcript.is_finished());
-        for text in [
-            r#"{"id":"c1","created":5,"model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":""}}]}"#,
-            r#"{"id":"c1","choices":[{"index":1,"delta":{"content":"h\u00e9"}},{"index":0,"delta":{"reasoning_content":"r"}}]}"#,
-            r#"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"id":"t","function":{"name":"f","arguments":"{"}}]}}]}"#,
-            r#"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"arguments":"}"}}]},"finish_reason":"tool_calls"}]}"#,
-        ] {
-            transcript.add(&Chunk::parse(&bytes(text)).unwrap());
-        }
-        assert_eq!(transcript.id.as_deref(), Some("c1"));
-        let one = &transcript.choices[0];
-        assert_eq!(
-            (
-                one.index,
-                one.has_role,
-                one.content.as_str(),
-                one.is_finished
-            ),
-            (1, true, "hé", false)
-        );
-        let zero = &transcript.choices[1];
-        assert_eq!(
-            (
-                zero.reasoning.as_str(),
-                zero.tool_calls[0].arguments.as_str()
-            ),
-            ("r", "{}")
-        );
-        assert!(zero.is_finished && !transcript.is_finished());
-    }
-}
+#[path = "chunk_tests.rs"]
+mod tests;

@@ -167,7 +167,7 @@ pub fn ambiguous(cause: &str, failure: Option<&Failure>) -> ApiError {
 /// A task that exists and will give no answer; `None` for endings that are answers.
 pub fn ended(ending: &Ending, task: &str) -> Option<ApiError> {
     let error = match ending {
-        Ending::Streamed | Ending::Answered(_) => return None,
+        Ending::Streamed | Ending::Settled(_) | Ending::Answered(_) => return None,
         Ending::Failed(failure) => ApiError {
             code: Some(
                 failure

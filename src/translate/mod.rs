@@ -3,36 +3,48 @@
 mod chunk;
 mod completion;
 mod error;
+mod finish;
 mod media;
 mod models;
 mod pattern;
 mod settings;
 mod submission;
 mod tail;
+mod transcript;
 
-pub use chunk::{Chunk, NotAChunk, Transcript};
-pub use completion::{NotACompletion, completion};
+pub use chunk::{Chunk, NotAChunk};
+pub use completion::{Completion, NotACompletion, completion};
 pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_refused};
 pub use media::{Upload, suspect};
 pub use models::{NotAModelList, model_list};
 pub use pattern::{ByModel, Pattern};
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
-pub use tail::{Mismatch, tail};
+pub use tail::{Mismatch, tail, usage_chunk};
+pub use transcript::Transcript;
 
 /// What an answer is called where the upstream leaves it out.
 #[derive(Debug, Clone)]
-pub struct Identity<'a> {
-    pub task: &'a str,
+pub struct Identity {
+    pub task: String,
     /// The model that the client asked for.
-    pub model: &'a str,
+    pub model: String,
     /// Unix seconds.
     pub created: u64,
 }
 
-impl Identity<'_> {
+impl Identity {
     /// An answer's id that tells which task it came from.
     fn completion_id(&self) -> String {
         format!("chatcmpl-{}", self.task)
+    }
+
+    #[cfg(test)]
+    fn example() -> Self {
+        Self {
+            task: "task-1".into(),
+            model: "m".into(),
+            created: 1_776_874_481,
+        }
     }
 }

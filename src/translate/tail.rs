@@ -3,7 +3,12 @@ use std::fmt::Write;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{Identity, Transcript, chunk::Told};
+use super::{
+    Transcript,
+    chunk::with_index,
+    finish::finish_reason,
+    transcript::{Envelope, Told},
+};
 use crate::json::{self, RawObject, quote};
 
 /// The task's result does not go on from what the client was already told.
@@ -19,7 +24,6 @@ pub struct Mismatch(&'static str);
 pub fn tail(
     told: &Transcript,
     result: &Bytes,
-    identity: &Identity,
     include_usage: bool,
 ) -> Result<Vec<String>, Mismatch> {
     let text = std::str::from_utf8(result).map_err(|_| Mismatch("it is not UTF-8"))?;
@@ -34,7 +38,7 @@ pub fn tail(
     if choices.is_empty() {
         return Err(Mismatch("it has no choices"));
     }
-    let envelope = Envelope::new(told, &result, identity);
+    let envelope = told.envelope(result.get("id"), result.get("created"));
     let nothing = Told::default();
     let mut chunks = Vec::new();
     let mut met = 0;
@@ -54,7 +58,7 @@ pub fn tail(
         } else {
             whole_message(&message)
         };
-        if before.is_finished {
+        if before.finish_reason.is_some() {
             if !delta.is_empty() {
                 return Err(Mismatch("a finished choice has more text"));
             }
@@ -64,9 +68,7 @@ pub fn tail(
             let logprobs = choice.get("logprobs").filter(|_| !before.has_begun());
             chunks.push(envelope.chunk(index, &delta, logprobs, None));
         }
-        let reason = choice
-            .present("finish_reason")
-            .map_or("\"stop\"", RawValue::get);
+        let reason = finish_reason(choice.get("finish_reason")).unwrap_or("\"stop\"");
         chunks.push(envelope.chunk(index, "", None, Some(reason)));
     }
     if met < told.choices.len() {
@@ -81,37 +83,19 @@ pub fn tail(
     Ok(chunks)
 }
 
-/// What every chunk of the tail shares: the ids that the stream began with, else the result's, else ours.
-struct Envelope(String);
+/// The usage chunk that is owed behind a whole stream, from the task's result; `None` when it has no usage.
+pub fn usage_chunk(told: &Transcript, result: &Bytes) -> Option<String> {
+    let result = RawObject::parse(std::str::from_utf8(result).ok()?).ok()?;
+    let envelope = told.envelope(result.get("id"), result.get("created"));
+    Some(envelope.usage(result.present("usage")?))
+}
 
 impl Envelope {
-    fn new(told: &Transcript, result: &RawObject, identity: &Identity) -> Self {
-        let own = |name: &str| result.string(name).map(std::borrow::Cow::into_owned);
-        let id = told
-            .id
-            .clone()
-            .or_else(|| own("id"))
-            .unwrap_or_else(|| identity.completion_id());
-        let created = told
-            .created
-            .clone()
-            .or_else(|| {
-                result
-                    .get("created")
-                    .map(|created| created.get().to_string())
-            })
-            .filter(|created| created.parse::<i64>().is_ok())
-            .unwrap_or_else(|| identity.created.to_string());
-        let model = told
-            .model
-            .clone()
-            .or_else(|| own("model"))
-            .unwrap_or_else(|| identity.model.to_string());
-        Self(format!(
-            r#"{{"id":{},"object":"chat.completion.chunk","created":{created},"model":{},"#,
-            quote(&id),
-            quote(&model)
-        ))
+    fn begin(&self) -> String {
+        let Self { id, created, model } = self;
+        format!(
+            r#"{{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"#
+        )
     }
 
     /// `delta` is the inside of the delta object; `reason` is JSON text.
@@ -128,19 +112,19 @@ impl Envelope {
         let reason = reason.unwrap_or("null");
         format!(
             r#"{}"choices":[{{"index":{index},"delta":{{{delta}}},{logprobs}"finish_reason":{reason}}}]}}"#,
-            self.0
+            self.begin()
         )
     }
 
     fn usage(&self, usage: &RawValue) -> String {
-        format!(r#"{}"choices":[],"usage":{}}}"#, self.0, usage.get())
+        format!(r#"{}"choices":[],"usage":{}}}"#, self.begin(), usage.get())
     }
 }
 
 impl Told {
     fn has_begun(&self) -> bool {
         self.has_role
-            || self.is_finished
+            || self.finish_reason.is_some()
             || !self.tool_calls.is_empty()
             || [&self.content, &self.reasoning, &self.refusal]
                 .iter()
@@ -158,7 +142,7 @@ fn whole_message(message: &RawObject) -> String {
         let calls: Vec<String> = calls
             .iter()
             .enumerate()
-            .map(|(at, call)| indexed(at, call))
+            .map(|(at, call)| with_index(at, call))
             .collect();
         edit.set("tool_calls", format!("[{}]", calls.join(",")));
     } else {
@@ -169,16 +153,6 @@ fn whole_message(message: &RawObject) -> String {
         .and_then(|text| text.strip_suffix('}'))
         .unwrap_or_default()
         .to_string()
-}
-
-/// A tool call of a message as a tool call of a delta, which has an index.
-fn indexed(at: usize, call: &RawValue) -> String {
-    let Some(object) = RawObject::of(call) else {
-        return call.get().to_string();
-    };
-    let mut edit = object.edit();
-    edit.set("index", at.to_string());
-    edit.finish().unwrap_or_default()
 }
 
 /// What of a message has not been told yet, as the inside of a delta.
@@ -211,7 +185,7 @@ fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch>
             .iter()
             .find(|before| before.index == at as u64)
         else {
-            rests.push(indexed(at, call));
+            rests.push(with_index(at, call));
             continue;
         };
         let function = RawObject::of(call)

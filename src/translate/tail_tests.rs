@@ -1,15 +1,12 @@
 use super::*;
-use crate::translate::Chunk;
+use crate::translate::{Chunk, Identity};
 use proptest::prelude::*;
 
-const IDENTITY: Identity = Identity {
-    task: "task-1",
-    model: "m",
-    created: 9,
-};
-
 fn told(chunks: &[String]) -> Transcript {
-    let mut transcript = Transcript::default();
+    let mut transcript = Transcript::new(&Identity {
+        model: "served".into(),
+        ..Identity::example()
+    });
     for chunk in chunks {
         transcript.add(&Chunk::parse(&Bytes::copy_from_slice(chunk.as_bytes())).unwrap());
     }
@@ -29,7 +26,7 @@ fn result(message: &str) -> Bytes {
 }
 
 fn check(chunks: &[String], message: &str, include_usage: bool, expected: &[&str]) {
-    let tail = tail(&told(chunks), &result(message), &IDENTITY, include_usage).unwrap();
+    let tail = tail(&told(chunks), &result(message), include_usage).unwrap();
     assert_eq!(tail, expected);
 }
 
@@ -73,7 +70,7 @@ fn tool_calls_go_on_in_the_middle_of_their_arguments() {
         "null",
     );
     let calls = r#""content":null,"tool_calls":[{"id":"t","function":{"name":"f","arguments":"{\"a\":1}"}},{"id":"u","function":{"name":"g","arguments":""}}]"#;
-    let tail = tail(&told(&[begun]), &result(calls), &IDENTITY, false).unwrap();
+    let tail = tail(&told(&[begun]), &result(calls), false).unwrap();
     assert!(
         tail[0].contains(
             r#""delta":{"tool_calls":[{"index":0,"function":{"arguments":"1}"}},{"id":"u","function":{"name":"g","arguments":""},"index":1}]}"#
@@ -103,7 +100,7 @@ fn what_does_not_go_on_from_what_was_told_is_an_error() {
         ),
     ] {
         assert!(
-            tail(&told(chunks), &result(message), &IDENTITY, false).is_err(),
+            tail(&told(chunks), &result(message), false).is_err(),
             "{message}"
         );
     }
@@ -113,10 +110,7 @@ fn what_does_not_go_on_from_what_was_told_is_an_error() {
         r#"{"choices":[{"index":1,"message":{"content":"x"}}]}"#,
     ] {
         let result = Bytes::copy_from_slice(other.as_bytes());
-        assert!(
-            tail(&told(&begun), &result, &IDENTITY, false).is_err(),
-            "{other}"
-        );
+        assert!(tail(&told(&begun), &result, false).is_err(), "{other}");
     }
 }
 
@@ -126,7 +120,7 @@ proptest! {
     fn told_and_tail_make_the_whole(text in ".{0,40}", cut in 0usize..41) {
         let at = text.char_indices().nth(cut).map_or(text.len(), |(at, _)| at);
         let begun = [chunk(&format!(r#""role":"assistant","content":{}"#, quote(&text[..at])), "null")];
-        let tail = tail(&told(&begun), &result(&format!(r#""content":{}"#, quote(&text))), &IDENTITY, false).unwrap();
+        let tail = tail(&told(&begun), &result(&format!(r#""content":{}"#, quote(&text))), false).unwrap();
         let all: Vec<String> = begun.into_iter().chain(tail).collect();
         let transcript = told(&all);
         prop_assert_eq!(&transcript.choices[0].content, &text);

@@ -1,0 +1,175 @@
+use super::*;
+use crate::translate::Identity;
+use proptest::prelude::*;
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// What the client gets of each chunk of a stream; the model asked for is `m`.
+fn stream(chunks: &[&str], include_usage: bool) -> Vec<Option<String>> {
+    let mut told = Transcript::new(&Identity::example());
+    let mut sent = Vec::new();
+    for chunk in chunks {
+        let data = bytes(chunk);
+        let chunk = Chunk::parse(&data).unwrap();
+        let client = chunk.for_client(&told, include_usage);
+        sent.push(client.map(|json| String::from_utf8(json.to_vec()).unwrap()));
+        told.add(&chunk);
+    }
+    sent
+}
+
+const FIRST: &str = r#"{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","x":1e400,"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}"#;
+
+fn later(choice: &str, rest: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","choices":[{choice}]{rest}}}"#
+    )
+}
+
+#[test]
+fn a_proper_stream_is_not_touched() {
+    let text = later(
+        r#"{"index":0,"delta":{"content":"a","reasoning_content":"r"},"finish_reason":null}"#,
+        "",
+    );
+    let call = later(
+        r#"{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}"#,
+        r#","usage":null"#,
+    );
+    let end = later(
+        r#"{"index":0,"delta":{},"finish_reason":"stop"}"#,
+        r#","y":[ 1 ]"#,
+    );
+    let chunks = [FIRST, &text, &call, &end];
+    let sent = stream(&chunks, false);
+    assert_eq!(sent, chunks.map(|chunk| Some(chunk.to_string())));
+}
+
+#[test]
+fn usage_is_for_those_who_asked() {
+    let both = later(
+        r#"{"index":0,"delta":{}}"#,
+        r#","usage":{"total_tokens":1},"y":2"#,
+    );
+    let usage = later("", r#","usage":{"total_tokens":1}"#);
+    let empty = later("", r#","prompt_filter_results":[]"#);
+    assert_eq!(
+        stream(&[FIRST, &both, &usage, &empty], false)[1..],
+        [
+            Some(later(r#"{"index":0,"delta":{}}"#, r#","y":2"#)),
+            None,
+            None
+        ]
+    );
+    assert_eq!(
+        stream(&[FIRST, &both, &usage, &empty], true)[1..],
+        [Some(both), Some(usage), None]
+    );
+}
+
+#[test]
+fn what_strict_clients_need_is_added() {
+    let sent = stream(
+        &[
+            r#"{"id":"c","created":5,"model":"provider/m-1","choices":[{"delta":{"content":"a"},"z":1}]}"#,
+            r#"{"id":"replayed","created":6.5,"model":"m","object":"chat.completion.chunk","choices":[{"index":0,"delta":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"t","function":{"name":"f"}}]},"finish_reason":""}]}"#,
+            r#"{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"end_turn"}]}"#,
+            r#"{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        ],
+        false,
+    );
+    let expected = [
+        r#"{"id":"c","created":5,"model":"m","choices":[{"delta":{"content":"a","role":"assistant"},"z":1,"index":0,"finish_reason":null}],"object":"chat.completion.chunk"}"#,
+        r#"{"id":"c","created":5,"model":"m","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":null}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"t","function":{"name":"f"},"index":0}]},"finish_reason":null}],"id":"c","object":"chat.completion.chunk","created":5,"model":"m"}"#,
+        r#"{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        r#"{"id":"c","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":null}]}"#,
+    ];
+    assert_eq!(sent, expected.map(|chunk| Some(chunk.to_string())));
+}
+
+#[test]
+fn a_stream_without_ids_gets_one_of_ours() {
+    let sent = stream(
+        &[r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#],
+        false,
+    );
+    let id = Identity::example().completion_id();
+    assert!(
+        sent[0]
+            .as_ref()
+            .unwrap()
+            .contains(&format!(r#""id":"{id}""#)),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn what_is_no_chunk() {
+    let parse = |text: &str| Chunk::parse(&bytes(text)).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(parse(r#"{"error":{"message":"x"}}"#), NotAChunk::Error(failure) if failure.message == "x")
+    );
+    for malformed in [
+        "{",
+        "",
+        "[]",
+        "7",
+        "{}",
+        r#"{"choices":3}"#,
+        r#"{"choices":[{"delta":"x"}]}"#,
+        "\u{0}",
+    ] {
+        assert!(
+            matches!(parse(malformed), NotAChunk::Malformed(_)),
+            "{malformed}"
+        );
+    }
+}
+
+proptest! {
+    /// Whatever an upstream leaves out, what the client gets is a stream as OpenAI's types have it.
+    #[test]
+    fn every_stream_comes_out_proper(
+        chunks in proptest::collection::vec((0u64..3, any::<[bool; 6]>(), 0usize..6, ".{0,4}"), 1..12)
+    ) {
+        let reasons = ["null", "null", "null", "\"stop\"", "\"tool_use\"", "\"\""];
+        let texts: Vec<String> = chunks.iter().map(|(index, has, reason, text)| {
+            let member = |present: bool, text: String| if present { text } else { String::new() };
+            format!(
+                r#"{{{}{}{}{}"choices":[{{"index":{index},{}"finish_reason":{}}}]}}"#,
+                member(has[0], r#""id":"c1","#.into()),
+                member(has[1], r#""object":"chat.completion.chunk","#.into()),
+                member(has[2], r#""created":7,"#.into()),
+                member(has[3], r#""model":"m","#.into()),
+                member(has[4], format!(r#""delta":{{{}"content":{}}},"#, member(has[5], r#""role":"assistant","#.into()), json::quote(text))),
+                reasons[*reason],
+            )
+        }).collect();
+        let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut ids = std::collections::HashSet::new();
+        let mut finished = std::collections::HashSet::new();
+        let mut begun = std::collections::HashSet::new();
+        for json in stream(&refs, false).into_iter().flatten() {
+            let chunk: serde_json::Value = serde_json::from_str(&json).unwrap();
+            ids.insert(chunk["id"].as_str().unwrap().to_string());
+            prop_assert_eq!(&chunk["object"], "chat.completion.chunk");
+            prop_assert_eq!(&chunk["model"], "m");
+            prop_assert!(chunk["created"].is_i64());
+            let choice = &chunk["choices"][0];
+            let index = choice["index"].as_u64().unwrap();
+            prop_assert!(choice["delta"].is_object());
+            if begun.insert(index) {
+                prop_assert_eq!(&choice["delta"]["role"], "assistant");
+            }
+            if let Some(reason) = choice["finish_reason"].as_str() {
+                prop_assert!(["stop", "tool_calls"].contains(&reason));
+                prop_assert!(finished.insert(index), "two finish reasons");
+            }
+        }
+        prop_assert!(ids.len() <= 1, "{:?}", ids);
+    }
+}

@@ -1,0 +1,218 @@
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::{
+    Identity,
+    chunk::{ChoiceView, Chunk, DeltaView},
+    finish::finish_reason,
+};
+use crate::json::{self, quote};
+
+/// What the client has been told so far, as far as the rest of the answer must go on from it.
+#[derive(Debug)]
+pub struct Transcript {
+    /// What all chunks have in common, once the first one has been told.
+    pub(super) begun: Option<Envelope>,
+    /// What they have in common where the first one does not say.
+    pub(super) own: Envelope,
+    pub(super) choices: Vec<Told>,
+    pub(super) has_usage: bool,
+}
+
+/// What all chunks of a stream have in common. All of it is JSON text.
+#[derive(Debug, Clone)]
+pub(super) struct Envelope {
+    pub(super) id: String,
+    pub(super) created: String,
+    /// The model that the client asked for.
+    pub(super) model: String,
+}
+
+/// One choice of a transcript.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Told {
+    pub(super) index: u64,
+    pub(super) has_role: bool,
+    pub(super) content: String,
+    pub(super) reasoning: String,
+    pub(super) refusal: String,
+    pub(super) tool_calls: Vec<ToldCall>,
+    /// As JSON text.
+    pub(super) finish_reason: Option<&'static str>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct ToldCall {
+    pub(super) index: u64,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) arguments: String,
+}
+
+impl Transcript {
+    pub fn new(identity: &Identity) -> Self {
+        Self {
+            begun: None,
+            own: Envelope {
+                id: quote(&identity.completion_id()),
+                created: identity.created.to_string(),
+                model: quote(&identity.model),
+            },
+            choices: Vec::new(),
+            has_usage: false,
+        }
+    }
+
+    /// Notes a chunk that is being forwarded.
+    pub fn add(&mut self, chunk: &Chunk) {
+        let view = &chunk.view;
+        if self.begun.is_none() {
+            self.begun = Some(self.envelope(view.id, view.created));
+        }
+        self.has_usage |= view.usage.is_some();
+        for (at, choice) in view.choices.iter().flatten().enumerate() {
+            let index = choice.index(at);
+            let told = find_or_add(
+                &mut self.choices,
+                |told| told.index == index,
+                || Told {
+                    index,
+                    ..Told::default()
+                },
+            );
+            told.add(choice);
+        }
+    }
+
+    /// Whether every choice that was begun has been given its finish reason.
+    pub fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|told| told.finish_reason.is_some())
+    }
+
+    /// Whether the stream has told the usage.
+    pub fn has_usage(&self) -> bool {
+        self.has_usage
+    }
+
+    /// The envelope of the chunks told so far, else of a first chunk or result with this id and time.
+    pub(super) fn envelope(&self, id: Option<&RawValue>, created: Option<&RawValue>) -> Envelope {
+        if let Some(begun) = &self.begun {
+            return begun.clone();
+        }
+        let text = |value: Option<&RawValue>, is_good: fn(&str) -> bool, own: &str| {
+            value
+                .map(RawValue::get)
+                .filter(|text| is_good(text))
+                .unwrap_or(own)
+                .to_owned()
+        };
+        Envelope {
+            id: text(id, |text| text.starts_with('"'), &self.own.id),
+            created: text(created, is_integer, &self.own.created),
+            model: self.own.model.clone(),
+        }
+    }
+
+    pub(super) fn choice(&self, index: u64) -> Option<&Told> {
+        self.choices.iter().find(|told| told.index == index)
+    }
+}
+
+impl Told {
+    fn add(&mut self, choice: &ChoiceView) {
+        if let Some(delta) = &choice.delta {
+            self.add_delta(delta);
+        }
+        // A first chunk without a role is given one on its way to the client.
+        self.has_role = true;
+        self.finish_reason = self.finish_reason.or(finish_reason(choice.finish_reason));
+    }
+
+    fn add_delta(&mut self, delta: &DeltaView) {
+        append(&mut self.content, delta.content);
+        append(&mut self.reasoning, delta.reasoning_content);
+        append(&mut self.refusal, delta.refusal);
+        for (at, call) in delta.tool_calls.iter().flatten().enumerate() {
+            let index = call.index.unwrap_or(at as u64);
+            let told = find_or_add(
+                &mut self.tool_calls,
+                |told| told.index == index,
+                || ToldCall {
+                    index,
+                    ..ToldCall::default()
+                },
+            );
+            if told.id.is_empty() {
+                append(&mut told.id, call.id);
+            }
+            if let Some(function) = &call.function {
+                append(&mut told.name, function.name);
+                append(&mut told.arguments, function.arguments);
+            }
+        }
+    }
+}
+
+pub(super) fn is_integer(text: &str) -> bool {
+    text.parse::<i64>().is_ok()
+}
+
+fn append(text: &mut String, piece: Option<&RawValue>) {
+    if let Some(piece) = piece.and_then(json::string) {
+        match piece {
+            Cow::Owned(piece) if text.is_empty() => *text = piece,
+            piece => text.push_str(&piece),
+        }
+    }
+}
+
+fn find_or_add<T>(
+    items: &mut Vec<T>,
+    is_it: impl Fn(&T) -> bool,
+    make: impl FnOnce() -> T,
+) -> &mut T {
+    let at = items.iter().position(is_it).unwrap_or_else(|| {
+        items.push(make());
+        items.len() - 1
+    });
+    &mut items[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_transcript_remembers_what_was_told() {
+        let mut transcript = Transcript::new(&Identity::example());
+        assert!(!transcript.is_finished());
+        for text in [
+            r#"{"id":"c1","created":5,"model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":""}}]}"#,
+            r#"{"id":"c2","choices":[{"index":1,"delta":{"content":"h\u00e9"}},{"index":0,"delta":{"reasoning_content":"r"}}]}"#,
+            r#"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"id":"t","function":{"name":"f","arguments":"{"}}]}}]}"#,
+            r#"{"id":"c1","choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"arguments":"}"}}]},"finish_reason":"tool_use"}]}"#,
+        ] {
+            transcript.add(&Chunk::parse(&Bytes::from_static(text.as_bytes())).unwrap());
+        }
+        assert_eq!(
+            transcript.begun.as_ref().map(|begun| begun.id.as_str()),
+            Some("\"c1\"")
+        );
+        let one = transcript.choice(1).unwrap();
+        assert_eq!((one.content.as_str(), one.finish_reason), ("hé", None));
+        let zero = transcript.choice(0).unwrap();
+        let call = &zero.tool_calls[0];
+        assert_eq!(
+            (
+                zero.reasoning.as_str(),
+                call.id.as_str(),
+                call.arguments.as_str()
+            ),
+            ("r", "t", "{}")
+        );
+        assert_eq!(zero.finish_reason, Some("\"tool_calls\""));
+        assert!(!transcript.is_finished());
+    }
+}
