@@ -1,11 +1,11 @@
-//! Addresses, URLs and origins.
+//! Addresses, URLs, origins and paths.
 
 use std::net::{IpAddr, SocketAddr};
 
 use figment::value::Value;
 use hyper::Uri;
 
-use super::parse::{Misfit, Parsed, integer, text};
+use super::parse::{Misfit, Parsed, integer, text, texts};
 
 /// The port of the defaults, where somebody wrote an address without one.
 const USUAL_PORT: u16 = 8080;
@@ -70,13 +70,7 @@ fn is_plain(authority: &hyper::http::uri::Authority) -> bool {
 
 /// As browsers send them, so lower case and without a slash at the end.
 pub(super) fn origins(value: &Value) -> Parsed<Vec<String>> {
-    let Value::Array(_, items) = value else {
-        return Err(Misfit::default());
-    };
-    let origins: Vec<String> = items
-        .iter()
-        .map(|item| text(item).map(str::to_lowercase))
-        .collect::<Parsed<_>>()?;
+    let origins: Vec<String> = texts(value)?.into_iter().map(str::to_lowercase).collect();
     let any = origins.iter().any(|origin| origin == "*");
     if any && origins.len() > 1 {
         return Err(Misfit::hint("\"*\" is every origin and stands alone"));
@@ -100,6 +94,39 @@ fn is_origin(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let authority: Result<hyper::http::uri::Authority, _> = authority.parse();
     is_scheme && authority.is_ok_and(|authority| is_plain(&authority))
+}
+
+/// Paths for the upstream. One that is served here would never get there, so it is told rather than ignored.
+pub(super) fn passthrough_paths(value: &Value) -> Parsed<Vec<String>> {
+    let paths = texts(value)?;
+    for path in &paths {
+        let wrong = match path {
+            path if is_served(path) => "foxbridge serves {} itself",
+            path if !is_relayable(path) => "{} is not one",
+            _ => continue,
+        };
+        let path = super::literal::guarded(&Value::from(*path));
+        return Err(Misfit::hint(wrong.replace("{}", &path)));
+    }
+    Ok(paths.into_iter().map(str::to_owned).collect())
+}
+
+fn is_served(path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    matches!(
+        path,
+        "/v1/chat/completions" | "/v1/completions" | "/v1/models"
+    ) || path.starts_with("/v1/models/")
+}
+
+fn is_relayable(path: &str) -> bool {
+    let rest = path.strip_prefix("/v1/").unwrap_or_default();
+    !rest.is_empty()
+        && !rest.contains("..")
+        && !rest.strip_suffix('*').unwrap_or(rest).contains('*')
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
 }
 
 #[cfg(test)]
@@ -201,5 +228,54 @@ mod tests {
         }
         assert!(hint(list(&["*", "https://a"])).contains("stands alone"));
         assert!(origins(&"https://a".into()).is_err());
+    }
+
+    #[test]
+    fn a_passthrough_path_is_one_that_can_be_relayed() {
+        let list = |items: &[&str]| passthrough_paths(&Value::from(items.to_vec()));
+        assert_eq!(list(&[]), Ok(vec![]));
+        for path in [
+            "/v1/embeddings",
+            "/v1/files/*",
+            "/v1/audio*",
+            "/v1/*",
+            "/v1/chat/completions/*",
+            "/v1/images/edits/",
+        ] {
+            assert_eq!(list(&[path]), Ok(vec![path.to_owned()]));
+        }
+        for path in [
+            "",
+            "embeddings",
+            "/embeddings",
+            "v1/embeddings",
+            "/v1",
+            "/v1/",
+            "/v1embeddings",
+            "/v1/*/content",
+            "/v1/**",
+            "/v1/files?purpose=x",
+            "/v1/files#x",
+            "/v1/../admin",
+            "/v1/a b",
+            "/v1/a\\b",
+            "/v1/é",
+            "https://api.foxapi.cc/v1/files",
+        ] {
+            assert!(
+                hint(list(&["/v1/files", path])).contains("is not one"),
+                "{path}"
+            );
+        }
+        for path in [
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/v1/models",
+            "/v1/models/",
+            "/v1/models/*",
+        ] {
+            assert!(hint(list(&[path])).contains("itself"), "{path}");
+        }
+        assert!(passthrough_paths(&"/v1/files".into()).is_err());
     }
 }

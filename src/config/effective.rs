@@ -6,6 +6,7 @@ use figment::Figment;
 
 use super::{
     keys::{self, Form},
+    layer,
     literal::{self, MASK},
     rooms,
 };
@@ -27,7 +28,7 @@ impl Effective {
     pub(super) fn of(figment: &Figment) -> Self {
         let line = |key: &keys::Key| {
             let (section, name) = key.section_and_leaf();
-            let value = figment.find_value(key.name).ok();
+            let value = layer::find(figment, key);
             Line {
                 section,
                 name,

@@ -24,6 +24,8 @@ pub enum Form {
     Whole,
     /// Separated by commas where there is only text.
     List,
+    /// From model names to text; `NAME=VALUE` separated by commas where there is only text.
+    Table,
 }
 
 impl Key {
@@ -176,6 +178,27 @@ pub(super) const MODELS_GPT_MIN_TOKENS: Key = Key {
     expected: TOKENS,
     why: "gpt-* requests below this are raised to it; the upstream refuses fewer, clients send 1 as a check.",
 };
+pub(super) const MODELS_ALIASES: Key = Key {
+    name: "models.aliases",
+    default: Some(""),
+    form: Form::Table,
+    expected: "a table such as { \"gpt-4o\" = \"gpt-5.5\", \"claude-3-*\" = \"claude-opus-4-7\" }",
+    why: "Names that clients use, and FoxAPI's names for them; a * on the left is any text, on the right the same text.",
+};
+pub(super) const MODELS_WAIT: Key = Key {
+    name: "models.wait",
+    default: Some("kimi-*=stream"),
+    form: Form::Table,
+    expected: "a table such as { \"kimi-*\" = \"stream\", \"gpt-*\" = \"poll\" }",
+    why: "How FoxAPI's models are waited for: \"poll\", or \"stream\" for the reasoning; your table replaces this one whole.",
+};
+pub(super) const MEDIA_INLINE_MAX: Key = Key {
+    name: "media.inline_max",
+    default: Some("5MiB"),
+    form: Form::Text,
+    expected: SIZE,
+    why: "Inline media longer than this, as a data URI, is uploaded to FoxAPI first and sent as a URL.",
+};
 pub(super) const SERVER_MAX_BODY: Key = Key {
     name: "server.max_body",
     default: Some("32MiB"),
@@ -203,6 +226,13 @@ pub(super) const SERVER_CORS_ORIGINS: Key = Key {
     form: Form::List,
     expected: "a list of origins such as [\"https://app.example\"], or [\"*\"] alone",
     why: "Web pages whose browsers may call; none by default, [\"*\"] is any.",
+};
+pub(super) const PASSTHROUGH_PATHS: Key = Key {
+    name: "passthrough.paths",
+    default: Some(""),
+    form: Form::List,
+    expected: "a list of paths under /v1/ such as [\"/v1/embeddings\", \"/v1/files/*\"], without query, .. or a * before the end",
+    why: "What foxbridge does not serve itself and relays unchanged to FoxAPI; a * at the end is any text.",
 };
 pub(super) const LOG_LEVEL: Key = Key {
     name: "log.level",
@@ -239,10 +269,14 @@ pub const ALL: &[Key] = &[
     STREAM_KEEPALIVE,
     MODELS_CLAUDE_MAX_TOKENS,
     MODELS_GPT_MIN_TOKENS,
+    MODELS_ALIASES,
+    MODELS_WAIT,
+    MEDIA_INLINE_MAX,
     SERVER_MAX_BODY,
     SERVER_READ_TIMEOUT,
     SERVER_SHUTDOWN_GRACE,
     SERVER_CORS_ORIGINS,
+    PASSTHROUGH_PATHS,
     LOG_LEVEL,
     LOG_FORMAT,
 ];

@@ -53,7 +53,15 @@ fn render(value: &Value, show: &dyn Fn(&str) -> String) -> String {
             let items: Vec<String> = items.iter().map(|item| render(item, show)).collect();
             format!("[{}]", items.join(", "))
         }
-        Value::Dict(..) => "a table".to_owned(),
+        Value::Dict(_, table) if table.is_empty() => "{}".to_owned(),
+        Value::Dict(_, table) => {
+            // A bare key takes no dot and no star, a quoted one takes all that a model can be called.
+            let entry = |(name, value): (&String, &Value)| {
+                format!("{} = {}", quoted(&show(name)), render(value, show))
+            };
+            let entries: Vec<String> = table.iter().map(entry).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
         Value::Empty(..) => "nothing".to_owned(),
     }
 }
@@ -75,6 +83,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use figment::value::Dict;
+
     use super::*;
 
     #[test]
@@ -90,6 +100,14 @@ mod tests {
             (Value::from(1.5_f64), "1.5"),
             (Value::from(true), "true"),
             (Value::from(vec!["a", "b"]), r#"["a", "b"]"#),
+            (Value::from(Dict::new()), "{}"),
+            (
+                Value::from(Dict::from([
+                    ("gpt-5.5".to_owned(), Value::from(1_u32)),
+                    ("a\"*\n".to_owned(), Value::from("b")),
+                ])),
+                r#"{ "a\"*\n" = "b", "gpt-5.5" = 1 }"#,
+            ),
         ] {
             assert_eq!(exact(&value), literal);
         }

@@ -4,10 +4,12 @@
 //! room that uses it, and proxy.toml and README.md, which tests hold against the row.
 
 mod address;
+mod by_model;
 mod effective;
 mod fault;
 mod files;
 pub mod keys;
+mod layer;
 mod literal;
 mod parse;
 mod rooms;

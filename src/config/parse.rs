@@ -31,6 +31,13 @@ pub(super) fn text(value: &Value) -> Parsed<&str> {
     }
 }
 
+pub(super) fn texts(value: &Value) -> Parsed<Vec<&str>> {
+    match value {
+        Value::Array(_, items) => items.iter().map(text).collect(),
+        _ => Err(Misfit::default()),
+    }
+}
+
 pub(super) fn path(value: &Value) -> Parsed<std::path::PathBuf> {
     match text(value)? {
         "" => Err(Misfit::hint("leave the setting out for none")),

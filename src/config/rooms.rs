@@ -4,14 +4,19 @@
 use figment::{Figment, value::Value};
 
 use super::{
-    Config, address,
+    Config, address, by_model,
     fault::Fault,
     files,
     keys::{self, Form, Key},
+    layer,
     literal::{self, MASK},
     parse::{self, Misfit, Parsed},
 };
-use crate::{relay, server, task, telemetry, translate, upstream};
+use crate::{
+    relay, server, task, telemetry,
+    translate::{self, ByModel, Pattern},
+    upstream,
+};
 
 /// The configuration, or nothing after at least one fault was added to `faults`.
 pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Config> {
@@ -102,12 +107,15 @@ fn stream(reader: &mut Reader<'_>) -> Option<relay::Settings> {
 fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
     let claude_max_tokens = reader.required(&keys::MODELS_CLAUDE_MAX_TOKENS, parse::tokens);
     let gpt_min_tokens = reader.required(&keys::MODELS_GPT_MIN_TOKENS, parse::tokens);
+    let aliases = reader.by_model(&keys::MODELS_ALIASES, by_model::alias);
+    let wait = reader.by_model(&keys::MODELS_WAIT, by_model::wait);
+    let inline_max = reader.required(&keys::MEDIA_INLINE_MAX, parse::size);
     Some(translate::Settings {
         claude_max_tokens: claude_max_tokens?,
         gpt_min_tokens: gpt_min_tokens?,
-        aliases: translate::ByModel::default(),
-        wait: translate::ByModel::default(),
-        inline_max: 5 << 20,
+        aliases: aliases?,
+        wait: wait?,
+        inline_max: inline_max?,
     })
 }
 
@@ -116,11 +124,13 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let read_timeout = reader.required(&keys::SERVER_READ_TIMEOUT, parse::duration);
     let shutdown_grace = reader.required(&keys::SERVER_SHUTDOWN_GRACE, parse::duration_or_zero);
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
+    let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     Some(server::Settings {
         max_body: max_body?,
         read_timeout: read_timeout?,
         shutdown_grace: shutdown_grace?,
         cors_origins: cors_origins?,
+        passthrough: passthrough?,
     })
 }
 
@@ -172,6 +182,32 @@ impl Reader<'_> {
         }
     }
 
+    /// Each entry that does not fit is a fault of its own.
+    fn by_model<T>(
+        &mut self,
+        key: &Key,
+        parse: impl Fn(&str, &Value) -> Parsed<(Pattern, T)>,
+    ) -> Option<ByModel<T>> {
+        let table = self.required(key, by_model::table)?;
+        let entries: Vec<_> = table
+            .iter()
+            .filter_map(|(name, value)| match parse(name, value) {
+                Ok(entry) => Some(entry),
+                Err(Misfit(hint)) => {
+                    let entry = literal::guarded(&name.as_str().into());
+                    self.faults.push(Fault {
+                        subject: format!("{}.{entry}", key.name),
+                        value: Some(literal::guarded(value)),
+                        expected: hint.unwrap_or_else(|| key.expected.to_owned()),
+                        origin: origin(self.figment, key),
+                    });
+                    None
+                }
+            })
+            .collect();
+        (entries.len() == table.len()).then(|| ByModel::new(entries))
+    }
+
     /// Holds `small` to `large` where both could be read.
     fn at_most<T: PartialOrd>(&mut self, small: (&Key, Option<T>), large: (&Key, Option<T>)) {
         if let (Some(less), Some(more)) = (small.1, large.1)
@@ -187,7 +223,7 @@ impl Reader<'_> {
     }
 
     fn value(&self, key: &Key) -> Option<Value> {
-        self.figment.find_value(key.name).ok()
+        layer::find(self.figment, key)
     }
 
     fn fault(&mut self, key: &Key, expected: String) {

@@ -3,15 +3,15 @@
 use std::{borrow::Cow, ffi::OsString, fs, path::Path, path::PathBuf};
 
 use figment::{
-    Error, Figment, Metadata, Profile, Provider,
+    Figment,
     providers::{Format, Toml},
-    util::nest,
-    value::{Dict, Map, Value},
+    value::{Dict, Value},
 };
 
 use super::{
     fault::Fault,
-    keys::{self, Form, Key, VARIABLE_PREFIX},
+    keys::{self, Key, VARIABLE_PREFIX},
+    layer::{self, Layer},
     literal, suggest,
 };
 
@@ -102,8 +102,8 @@ impl Gathering {
         let mut known = Dict::new();
         for (name, value) in found {
             let path = [above, std::slice::from_ref(&name)].concat();
-            if is_key(&path) {
-                known.insert(name, value);
+            if let Some(key) = key_at(&path) {
+                known.insert(name, layer::sealed(key.form, value));
                 continue;
             }
             let expected = match value {
@@ -165,48 +165,6 @@ impl Gathering {
     }
 }
 
-/// One source as figment sees it; the name of its metadata is the origin that faults tell.
-struct Layer {
-    origin: String,
-    values: Dict,
-}
-
-impl Layer {
-    fn of(origin: String, key: &Key, text: &str) -> Self {
-        let values = nest(key.name, typed(key.form, text));
-        Self {
-            origin,
-            values: values.into_dict().unwrap_or_default(),
-        }
-    }
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.origin.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
-        Ok(Profile::Default.collect(self.values.clone()))
-    }
-}
-
-/// Text has no types of its own: guessing them would turn the key `12345` into a number.
-fn typed(form: Form, text: &str) -> Value {
-    match form {
-        Form::Text | Form::Secret => Value::from(text),
-        Form::Whole => text
-            .parse::<u64>()
-            .map_or_else(|_| Value::from(text), Value::from),
-        Form::List => text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .collect::<Vec<_>>()
-            .into(),
-    }
-}
-
 fn read(path: &Path) -> Result<Dict, (String, String)> {
     let text = fs::read_to_string(path).map_err(|error| {
         (
@@ -227,8 +185,8 @@ fn read(path: &Path) -> Result<Dict, (String, String)> {
     })
 }
 
-fn is_key(path: &[String]) -> bool {
-    keys::ALL.iter().any(|key| key.name.split('.').eq(path))
+fn key_at(path: &[String]) -> Option<&'static Key> {
+    keys::ALL.iter().find(|key| key.name.split('.').eq(path))
 }
 
 fn is_section(path: &[String]) -> bool {

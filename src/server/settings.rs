@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How clients are served (`[server]` in proxy.toml).
+/// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The longest request body that is read, in bytes.
@@ -11,4 +11,7 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Origins whose browsers may call; `["*"]` is any, an empty list is none.
     pub cors_origins: Vec<String>,
+    /// Paths under `/v1/` that are relayed unchanged to the upstream; a `*` at the very end stands for any text, also
+    /// none. None of them is a path that is served here.
+    pub passthrough: Vec<String>,
 }

@@ -100,6 +100,46 @@ fn check_tells_every_fault_at_once() {
                 "7 faults",
             ],
         },
+        Case {
+            file: "[models.aliases]\ngpt-5.5 = \"x\"\n\"a*b*\" = \"x\"\n\"\" = \"x\"\n\" a\" = \"x\"\n\
+                   none = \"\"\nstar = \"x-*\"\n\"two-*\" = \"*-*\"\n\"gpt-*\" = \"gpt-*\"\nsound = \"gpt-5.5\"\n\
+                   [models.wait]\n\"kimi-*\" = \"streem\"\n[media]\ninline_max = 5\n\
+                   [passthrough]\npaths = [\"/v1/embeddings\", \"/v1/models\"]\n",
+            environment: &[],
+            arguments: &[],
+            faults: &[
+                "models.aliases.\"gpt-5\" = { \"5\" = \"x\" } (file proxy.toml)\n    \
+                 expected quotes around a name that has a dot in it",
+                "models.aliases.\"a*b*\" = \"x\" (file proxy.toml)\n    expected a name with at most one *",
+                "models.aliases.\"\" = \"x\" (file proxy.toml)\n    expected a name",
+                "models.aliases.\" a\" = \"x\" (file proxy.toml)\n    expected a name",
+                "models.aliases.\"none\" = \"\" (file proxy.toml)",
+                "models.aliases.\"star\" = \"x-*\" (file proxy.toml)",
+                "models.aliases.\"two-*\" = \"*-*\" (file proxy.toml)",
+                "models.aliases.\"gpt-*\" = \"gpt-*\" (file proxy.toml)",
+                "models.wait.\"kimi-*\" = \"streem\" (file proxy.toml)\n    expected \"poll\" or \"stream\"",
+                "media.inline_max = 5 (file proxy.toml)",
+                "passthrough.paths = [\"/v1/embeddings\", \"/v1/models\"] (file proxy.toml)",
+                "foxbridge serves \"/v1/models\" itself",
+                "11 faults",
+            ],
+        },
+        Case {
+            file: "[models]\naliases = \"gpt-4o=gpt-5.5\"\n",
+            environment: &[
+                ("FOXBRIDGE_MODELS_WAIT", "kimi-*"),
+                ("FOXBRIDGE_PASSTHROUGH_PATHS", "embeddings,/v1/files/*"),
+            ],
+            arguments: &[],
+            faults: &[
+                "models.aliases = \"gpt-4o=gpt-5.5\" (file proxy.toml)",
+                "in a file: { \"gpt-4o\" = \"gpt-5.5\" }",
+                "models.wait = \"kimi-*\" (environment variable FOXBRIDGE_MODELS_WAIT)",
+                "NAME=VALUE",
+                "passthrough.paths = [\"embeddings\", \"/v1/files/*\"] (environment variable FOXBRIDGE_PASSTHROUGH_PATHS)",
+                "3 faults",
+            ],
+        },
     ];
     for case in cases {
         let foxbridge = Foxbridge::with_file("proxy.toml", case.file);
@@ -136,6 +176,10 @@ fn no_mistake_shows_a_key() {
         "listen = \"sk-SECRET:8080\"\n",
         "upstream = \"sk-SECRET\"\n",
         "[server]\ncors_origins = [\"https://user:SECRET@app.example\"]\n",
+        "[models]\naliases = \"sk-SECRET\"\n",
+        "[models]\naliases = { \"sk-SECRET*\" = \"*\", x = { \"sk-SECRET\" = \"sk-SECRET\" } }\n",
+        "[models]\nwait = { \"sk-SECRET\" = \"sk-SECRET\" }\n",
+        "[passthrough]\npaths = [\"sk-SECRET\"]\n",
     ];
     for file in files {
         let ran = Foxbridge::with_file("proxy.toml", file).run(&["check"]);

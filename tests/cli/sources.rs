@@ -66,6 +66,49 @@ fn later_sources_win_and_check_says_which() {
 }
 
 #[test]
+fn a_table_replaces_the_one_before_as_a_whole_and_comes_back_from_check() {
+    let foxbridge = Foxbridge::with_file(
+        "proxy.toml",
+        "[models.aliases]\n\"gpt-4.1\" = \"gpt-5.5\"\n\"anthropic/*\" = \"*\"\n\
+         [models.wait]\n\"claude-*\" = \"stream\"\n[passthrough]\npaths = [\"/v1/embeddings\"]\n",
+    );
+    let ran = foxbridge.run(&["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for line in [
+        "aliases = { \"anthropic/*\" = \"*\", \"gpt-4.1\" = \"gpt-5.5\" } # file proxy.toml\n",
+        "wait = { \"claude-*\" = \"stream\" } # file proxy.toml\n",
+        "[media]\ninline_max = \"5MiB\" # default\n",
+        "[passthrough]\npaths = [\"/v1/embeddings\"] # file proxy.toml\n",
+    ] {
+        assert!(ran.stdout.contains(line), "no {line:?} in:\n{}", ran.stdout);
+    }
+    foxbridge.write("again.toml", &ran.stdout);
+    let again = foxbridge.run(&["check", "--config", "again.toml"]);
+    assert_eq!(
+        again.stdout.replace("# file again.toml", ""),
+        ran.stdout
+            .replace("# file proxy.toml", "")
+            .replace("# default", "")
+    );
+
+    let ran = foxbridge.run_with(
+        &[
+            "check",
+            "--set",
+            "models.aliases=gpt-4o=gpt-5.5, claude-3-*=claude-opus-4-7",
+        ],
+        &[("FOXBRIDGE_MODELS_WAIT", "")],
+    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for line in [
+        "aliases = { \"claude-3-*\" = \"claude-opus-4-7\", \"gpt-4o\" = \"gpt-5.5\" } # flag --set\n",
+        "wait = {} # environment variable FOXBRIDGE_MODELS_WAIT\n",
+    ] {
+        assert!(ran.stdout.contains(line), "no {line:?} in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
 fn what_kubernetes_sets_for_a_service_is_passed_over() {
     let ran = Foxbridge::new().run_with(
         &["check"],
