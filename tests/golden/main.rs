@@ -13,6 +13,13 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes the expected files anew; read the diff.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test fail the test by panicking"
+)]
+
 mod upstream;
 
 use std::{env, fs, path::Path};
