@@ -1,0 +1,24 @@
+//! foxbridge from outside: real sockets on both sides, and the clients that people really use.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_framing;
+mod bad_input;
+mod events;
+mod harness;
+mod http;
+mod models;
+mod other_hosts;
+mod plain;
+mod process;
+mod refusals;
+mod secrets;
+mod shutdown;
+mod streams;
+mod tls;
+mod waiting;
