@@ -1,0 +1,161 @@
+//! Fetches the official SDKs, once for each set of pins, and runs checks written with them.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fs::{self, File},
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use crate::{
+    harness::{Bridge, PATIENCE},
+    http::KEY,
+    journal_page,
+};
+
+/// Long enough for every check of one file on a slow machine.
+const FILE_BOUND: std::time::Duration = PATIENCE.saturating_mul(5);
+
+const PYTHON: &str = "The tests run the official openai-python against foxbridge and fetch it once, over the \
+    network. Install Python 3.10 or newer with its venv module (on Debian and Ubuntu: apt install python3 python3-venv).";
+
+const NODE: &str = "The tests run the official openai-node against foxbridge and fetch it once with npm, over the \
+    network. Install Node.js 20 or newer, which brings npm.";
+
+/// Runs one file of `tests/sdk/python` against a bridge of its own; a failed check fails the test.
+pub(crate) async fn python(file: &str) {
+    let sources = sources("python");
+    let pins = [sources.join("requirements.txt")];
+    let home = fetched("python", &pins, &["python3"], PYTHON, |home| {
+        let venv = home.join("venv");
+        succeed(
+            Command::new("python3").args(["-m", "venv"]).arg(&venv),
+            PYTHON,
+        );
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--no-input", "--requirement"]);
+        succeed(pip.arg(&pins[0]), PYTHON);
+    });
+    let mut command = Command::new(home.join("venv/bin/python"));
+    // No compiled files beside the sources: a test leaves the work tree as it was.
+    command.arg("-B").arg(sources.join(file));
+    check(file, command).await;
+}
+
+/// Runs one file of `tests/sdk/node` against a bridge of its own; a failed check fails the test.
+pub(crate) async fn node(file: &str) {
+    let sources = sources("node");
+    let pins = ["package.json", "package-lock.json"].map(|pin| sources.join(pin));
+    let home = fetched("node", &pins, &["node", "npm"], NODE, |home| {
+        for pin in &pins {
+            fs::copy(pin, home.join(pin.file_name().unwrap())).unwrap();
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(home);
+        succeed(&mut npm, NODE);
+    });
+    // Node looks for packages in the folders above a file, so the files are run from a folder below them.
+    let copies = tempfile::tempdir_in(&home).unwrap();
+    for entry in fs::read_dir(&sources).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "mjs") {
+            fs::copy(&path, copies.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let mut command = Command::new("node");
+    command.arg(copies.path().join(file));
+    check(file, command).await;
+}
+
+/// Runs a file of checks with the environment that an SDK's user would set.
+async fn check(file: &str, mut command: Command) {
+    let bridge = Bridge::start().await;
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("OPENAI_") || name.to_ascii_lowercase().ends_with("_proxy") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env(
+            "OPENAI_BASE_URL",
+            format!("http://{}/v1", bridge.proxy.address),
+        )
+        .env("OPENAI_API_KEY", KEY)
+        .env(
+            "JOURNAL_URL",
+            journal_page::serve(bridge.simulator.clone()).await,
+        )
+        .stdin(Stdio::null());
+    let mut command = tokio::process::Command::from(command);
+    let output = tokio::time::timeout(FILE_BOUND, command.kill_on_drop(true).output())
+        .await
+        .unwrap_or_else(|_| panic!("{file} still runs after {FILE_BOUND:?}"))
+        .unwrap();
+    assert!(output.status.success(), "{file}\n{}", told(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("ok    "), "{file} checked nothing: {said}");
+}
+
+fn sources(language: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sdk")
+        .join(language)
+}
+
+/// A folder that `install` has filled, now or in an earlier run. It is found again only by the same pins, tools and
+/// place (virtual environments cannot be moved), and only when it was finished.
+fn fetched(
+    name: &str,
+    pins: &[PathBuf],
+    tools: &[&str],
+    needed: &str,
+    install: impl FnOnce(&Path),
+) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let homes = target.join("sdk");
+    fs::create_dir_all(&homes).unwrap();
+    let mut hasher = DefaultHasher::new();
+    homes.hash(&mut hasher);
+    for tool in tools {
+        let version = succeed(Command::new(tool).arg("--version"), needed);
+        version.stdout.hash(&mut hasher);
+    }
+    for pin in pins {
+        fs::read(pin).unwrap().hash(&mut hasher);
+    }
+    let home = homes.join(format!("{name}-{:016x}", hasher.finish()));
+    let finished = home.join("finished");
+    // Tests run in parallel, also as processes: one fetches, the others wait for it.
+    let lock = File::create(homes.join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !finished.exists() {
+        if home.exists() {
+            fs::remove_dir_all(&home).unwrap();
+        }
+        fs::create_dir(&home).unwrap();
+        install(&home);
+        fs::write(finished, "").unwrap();
+    }
+    home
+}
+
+/// A skipped test is not a pass: whatever is missing fails the test, and says what is needed.
+fn succeed(command: &mut Command, needed: &str) -> Output {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => output,
+        Ok(output) => panic!("{command:?} failed.\n{}\n{needed}", told(&output)),
+        Err(error) => panic!("{command:?}: {error}.\n{needed}"),
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}

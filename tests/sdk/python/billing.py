@@ -1,0 +1,59 @@
+"""With the SDK's own two retries: what was bought once is never bought again, what was refused is worth a retry."""
+
+import openai
+from support import GPT, buys, check, client, journal, marked, run
+
+
+def create(script, **request):
+    return client(max_retries=2).chat.completions.create(model=GPT, messages=marked(script), **request)
+
+
+def fails_after_buying_once(script, **request):
+    with buys(1):
+        try:
+            for _ in create(script, **request):
+                pass
+        except openai.APIError:
+            return
+    raise AssertionError(f"{script}: no failure")
+
+
+@check
+def a_task_that_failed_is_not_bought_again():
+    fails_after_buying_once("task=failed error-code=provider_error")
+    fails_after_buying_once("task=failed error-code=provider_error", stream=True)
+
+
+@check
+def a_task_that_is_cancelled_is_not_bought_again():
+    fails_after_buying_once("task=cancelled")
+
+
+@check
+def an_accepted_submit_without_a_readable_answer_is_not_bought_again():
+    for reaction in ("garbage", "reset", "close", "truncated", "500", "html:502"):
+        fails_after_buying_once(f"submit=accept+{reaction}x*")
+
+
+@check
+def a_result_that_never_comes_is_not_bought_again():
+    fails_after_buying_once("results=nullx*")
+
+
+@check
+def a_refused_submit_is_sent_again_and_bought_once():
+    before = journal()["submits"]
+    with buys(1):
+        completion = create("submit=429x1 retry-after=1")
+    assert completion.choices[0].message.content
+    assert journal()["submits"] == before + 2
+
+
+@check
+def a_query_that_fails_is_asked_again():
+    with buys(1):
+        completion = create("query=500,reset,html:502,429,ok")
+    assert completion.choices[0].message.content
+
+
+run()

@@ -1,0 +1,139 @@
+"""Live streams: the same answer as without streaming, chunk by chunk, and a truthful end."""
+
+import asyncio
+
+from openai import APIError
+from shapes import SHAPES
+from support import (
+    CLAUDE,
+    GEMINI,
+    GPT,
+    KIMI,
+    async_client,
+    buys,
+    check,
+    client,
+    eventually,
+    joined,
+    journal,
+    marked,
+    run,
+    strict_stream,
+    user,
+)
+
+
+@check
+def a_stream_joined_is_the_answer_without_streaming():
+    for text in ("count 1 to 3", 'quotes " and \\ and \n, ünïcödé 🦊 and 中文'):
+        plain = client().chat.completions.create(model=GPT, messages=user(text))
+        with buys(1):
+            stream = client().chat.completions.create(model=GPT, messages=user(text), stream=True)
+            chunks = list(stream)
+        assert len(chunks) > 2
+        assert joined(chunks) == plain.choices[0].message.content
+        assert chunks[0].model == GPT
+
+
+@check
+def every_message_shape_streams_strictly_valid_chunks():
+    for name, messages in SHAPES.items():
+        with buys(1):
+            chunks = strict_stream(model=GEMINI, messages=messages)
+        plain = client().chat.completions.create(model=GEMINI, messages=messages)
+        assert joined(chunks) == plain.choices[0].message.content, name
+
+
+@check
+def every_model_family_streams():
+    for model in (GPT, CLAUDE, GEMINI, KIMI):
+        assert joined(strict_stream(model=model, messages=user("hello"))), model
+
+
+@check
+def reasoning_is_in_the_deltas_of_a_thinking_model():
+    chunks = strict_stream(model=KIMI, messages=user("think"))
+    reasoning = [c.delta.model_extra.get("reasoning_content") for chunk in chunks for c in chunk.choices]
+    assert "".join(part for part in reasoning if part)
+
+
+@check
+def two_choices_are_told_apart():
+    chunks = strict_stream(model=GPT, messages=user("hello"), n=2)
+    assert {c.index for chunk in chunks for c in chunk.choices} == {0, 1}
+
+
+@check
+async def asynchronous_streams_run_at_once():
+    async def text_of(prompt):
+        stream = await asynchronous.chat.completions.create(model=GPT, messages=user(prompt), stream=True)
+        return joined([chunk async for chunk in stream])
+
+    async with async_client() as asynchronous:
+        with buys(2):
+            first, second = await asyncio.gather(text_of("name a colour"), text_of("name a town"))
+    assert "name a colour" in first
+    assert "name a town" in second
+
+
+@check
+def the_stream_helper_puts_the_answer_together():
+    plain = client().chat.completions.create(model=GPT, messages=user("count 1 to 3"))
+    with client().chat.completions.stream(model=GPT, messages=user("count 1 to 3")) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert {"chunk", "content.delta", "content.done"} <= kinds
+    assert final.choices[0].message.content == plain.choices[0].message.content
+
+
+@check
+def usage_comes_only_when_asked_for():
+    unasked = strict_stream(model=GPT, messages=marked("usage-chunk=on"))
+    assert all(chunk.usage is None and chunk.choices for chunk in unasked)
+    asked = strict_stream(
+        model=GPT, messages=marked("usage-chunk=on"), stream_options={"include_usage": True}
+    )
+    *earlier, last = asked
+    assert all(chunk.usage is None for chunk in earlier)
+    assert last.choices == []
+    assert last.usage.total_tokens == last.usage.prompt_tokens + last.usage.completion_tokens > 0
+
+
+@check
+def a_cut_stream_still_brings_everything_once():
+    whole = client().chat.completions.create(model=GPT, messages=marked("words=12"))
+    with buys(1):
+        chunks = strict_stream(model=GPT, messages=marked("words=12 stream=cut@3x2"))
+    assert joined(chunks) == whole.choices[0].message.content
+
+
+@check
+def a_failure_in_mid_stream_is_raised_and_never_a_silent_end():
+    for chunks_before in (0, 5):
+        script = f"words=12 task=failed fail-after={chunks_before} error-code=provider_error"
+        seen = []
+        with buys(1):
+            stream = client(max_retries=2).chat.completions.create(model=GPT, messages=marked(script), stream=True)
+            try:
+                for chunk in stream:
+                    seen.append(chunk)
+            except APIError as error:
+                assert error.message
+                assert error.code == "provider_error"
+                assert error.type
+            else:
+                raise AssertionError(f"a silent end after {len(seen)} chunks")
+        assert len(seen) == chunks_before, "what came before the failure was delivered"
+
+
+@check
+def a_stream_closed_midway_is_closed_upstream_too():
+    with buys(1):
+        stream = client().chat.completions.create(model=GPT, messages=marked("words=12 stream=stall@3"), stream=True)
+        next(stream)
+        assert journal()["streams_open"] == 1
+        stream.close()
+        eventually(lambda: journal()["streams_open"] == 0)
+
+
+run()
