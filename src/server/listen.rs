@@ -18,7 +18,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{App, route, wire::Wire};
+use super::{
+    App,
+    framing::{HeadWatch, Verdict},
+    route,
+    wire::Wire,
+};
 
 /// The longest request head. Official clients send about one KiB.
 const LONGEST_HEAD: usize = 64 << 10;
@@ -98,15 +103,18 @@ fn accept(
     tokio::spawn(async move {
         let read_timeout = app.settings.read_timeout;
         let has_spoken = Arc::new(AtomicBool::new(false));
+        let ambiguous = Verdict::default();
+        let heads = HeadWatch::new(ambiguous.clone());
         let service = service_fn({
             let has_spoken = has_spoken.clone();
             move |request| {
                 has_spoken.store(true, Ordering::Relaxed);
                 let app = app.clone();
-                async move { Ok::<_, Infallible>(route::handle(app, request).await) }
+                let is_ambiguous = ambiguous.take();
+                async move { Ok::<_, Infallible>(route::handle(app, request, is_ambiguous).await) }
             }
         });
-        let connection = server.serve_connection(TokioIo::new(Wire::new(stream)), service);
+        let connection = server.serve_connection(TokioIo::new(Wire::new(stream, heads)), service);
         let connection = watcher.watch(connection.into_owned());
         tokio::pin!(connection);
         // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough

@@ -5,6 +5,7 @@ mod body;
 mod chat;
 mod cors;
 mod credentials;
+mod framing;
 mod listen;
 mod models;
 mod reply;

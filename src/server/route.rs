@@ -3,7 +3,7 @@ use std::sync::Arc;
 use hyper::{
     Method, Request,
     body::Incoming,
-    header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING},
+    header::{ALLOW, HeaderValue, TRANSFER_ENCODING},
 };
 use percent_encoding::percent_decode_str;
 
@@ -18,8 +18,8 @@ use crate::api_error::ApiError;
 /// What is served, as a 404 says it.
 const SERVED: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model}";
 
-/// Answers one request.
-pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>) -> Reply {
+/// Answers one request. `is_ambiguous`: its head says in two ways where its body ends.
+pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, is_ambiguous: bool) -> Reply {
     let access = Access::new(&request);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
@@ -28,6 +28,8 @@ pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>) -> Reply {
     let mut reply = if let Some(reply) = cors::preflight(&app.settings.cors_origins, &request) {
         access.finish(reply.status(), None);
         reply
+    } else if is_ambiguous {
+        refuse(&ambiguous_framing(), access)
     } else {
         dispatch(&app, request, access).await
     };
@@ -45,9 +47,6 @@ pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>) -> Reply {
 }
 
 async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access) -> Reply {
-    if let Err(error) = check_framing(request.headers()) {
-        return refuse(&error, access);
-    }
     let path = request.uri().path().to_owned();
     let path = path.strip_suffix('/').unwrap_or(&path);
     let method = request.method().clone();
@@ -73,16 +72,12 @@ async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access
     }
 }
 
-/// Two ways to say where a body ends are how requests are smuggled past a front.
-fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        return Err(ApiError::invalid_request(
-            400,
-            "bad_request",
-            "The request has both 'content-length' and 'transfer-encoding'. Send only one of them.",
-        ));
-    }
-    Ok(())
+fn ambiguous_framing() -> ApiError {
+    ApiError::invalid_request(
+        400,
+        "bad_request",
+        "The request has both 'content-length' and 'transfer-encoding'. Send only one of them.",
+    )
 }
 
 fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {

@@ -6,15 +6,18 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::reply;
+use super::{framing::HeadWatch, reply};
 use crate::api_error::ApiError;
 
 /// A client's connection, on which also hyper's own refusals speak OpenAI's language.
 ///
 /// What cannot be read as HTTP never reaches the routes: hyper answers it with a bare status line. Such an answer
 /// is told from all of ours by having no body, and is given one here. It is always the last of its connection.
+///
+/// It also looks at request heads before hyper does ([`HeadWatch`]).
 pub(super) struct Wire<S> {
     stream: S,
+    heads: HeadWatch,
     /// What is written in place of hyper's refusal, how far it has been, and how much of hyper's it stands for.
     refusal: Option<Refusal>,
 }
@@ -26,9 +29,10 @@ struct Refusal {
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S, heads: HeadWatch) -> Self {
         Self {
             stream,
+            heads,
             refusal: None,
         }
     }
@@ -103,7 +107,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buf);
+        self.heads
+            .on_read(buf.filled().get(before..).unwrap_or_default());
+        read
     }
 }
 
@@ -113,6 +121,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.heads.on_write();
         if self.refusal.is_none() {
             self.refusal = in_our_words(buf);
         }
@@ -127,6 +136,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.heads.on_write();
         if self.refusal.is_none() {
             self.refusal = bufs.first().and_then(|head| in_our_words(head));
         }

@@ -135,9 +135,7 @@ impl Told {
 /// A message of which nothing has been told, as the inside of a delta: every member, unknown ones too.
 fn whole_message(message: &RawObject) -> String {
     let mut edit = message.edit();
-    if message.string("role").is_none() {
-        edit.set("role", "\"assistant\"");
-    }
+    edit.set("role", "\"assistant\"");
     if let Some(calls) = message.present("tool_calls").and_then(json::array) {
         let calls: Vec<String> = calls
             .iter()

@@ -58,6 +58,19 @@ fn a_whole_answer_becomes_a_stream_with_everything_in_it() {
 }
 
 #[test]
+fn a_plain_answer_becomes_a_stream() {
+    check(
+        &[],
+        r#""role":"assistant","content":"Hello""#,
+        false,
+        &[
+            r#"{"id":"c2","object":"chat.completion.chunk","created":7,"model":"served","choices":[{"index":0,"delta":{"role":"assistant","content":"Hello"},"finish_reason":null}]}"#,
+            r#"{"id":"c2","object":"chat.completion.chunk","created":7,"model":"served","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        ],
+    );
+}
+
+#[test]
 fn nothing_is_owed_behind_a_finished_choice() {
     let whole = [chunk(r#""role":"assistant","content":"Hello""#, "\"stop\"")];
     check(&whole, r#""content":"Hello""#, false, &[]);

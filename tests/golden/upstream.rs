@@ -16,19 +16,19 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-pub struct Case {
-    pub result: Option<Vec<u8>>,
-    pub stream: Option<Vec<u8>>,
-    pub split: usize,
+pub(crate) struct Case {
+    pub(crate) result: Option<Vec<u8>>,
+    pub(crate) stream: Option<Vec<u8>>,
+    pub(crate) split: usize,
 }
 
-pub struct Upstream {
-    pub base_url: String,
+pub(crate) struct Upstream {
+    pub(crate) base_url: String,
     submission: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Upstream {
-    pub async fn start(case: Case) -> Self {
+    pub(crate) async fn start(case: Case) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let submission = Arc::new(Mutex::new(None));
@@ -49,7 +49,7 @@ impl Upstream {
     }
 
     /// The body of the one submit there was. A second one fails the test.
-    pub fn submission(&self) -> Option<Vec<u8>> {
+    pub(crate) fn submission(&self) -> Option<Vec<u8>> {
         self.submission.lock().unwrap().clone()
     }
 }
