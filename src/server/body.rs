@@ -68,6 +68,22 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, ApiError> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
+/// Reads on and keeps nothing, as far as for other bodies that are too long, so that the client gets to see why.
+pub(super) async fn discard(mut body: Incoming, settings: &Settings) {
+    let mut left = settings.max_body.saturating_mul(READ_FOR_NOTHING);
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            left = match left.checked_sub(length) {
+                Some(left) => left,
+                None => break,
+            };
+        }
+    };
+    // Whoever is not done by then is cut off all the same.
+    let _ = timeout(settings.read_timeout, read).await;
+}
+
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && encoding != "identity"
@@ -98,7 +114,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-fn too_large(limit: usize) -> ApiError {
+pub(super) fn too_large(limit: usize) -> ApiError {
     ApiError::invalid_request(
         413,
         "request_too_large",
@@ -119,7 +135,7 @@ fn too_slow(limit: Duration) -> ApiError {
     )
 }
 
-fn broken_off(error: &hyper::Error) -> ApiError {
+pub(super) fn broken_off(error: &hyper::Error) -> ApiError {
     ApiError::invalid_request(
         400,
         "incomplete_body",

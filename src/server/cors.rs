@@ -41,7 +41,7 @@ pub(super) fn preflight<B>(allowed: &[String], request: &Request<B>) -> Option<R
     let answer = reply.headers_mut();
     answer.insert(
         ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, OPTIONS"),
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
     if let Some(asked) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
         // SDKs add headers of their own with every release, and none of them is refused here.

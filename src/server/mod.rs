@@ -8,6 +8,8 @@ mod credentials;
 mod framing;
 mod listen;
 mod models;
+mod passthrough;
+mod relayed;
 mod reply;
 mod route;
 mod settings;

@@ -1,7 +1,7 @@
 //! Replies, and the headers that every one of them has.
 
 use std::{
-    convert::Infallible,
+    error::Error,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -17,6 +17,7 @@ use hyper::{
 };
 use uuid::Uuid;
 
+use super::relayed::Download;
 use crate::api_error::{ApiError, Retry};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -38,22 +39,25 @@ pub(super) enum ReplyBody {
     Whole(Full<Bytes>),
     /// Each piece is written as it comes.
     Pieces(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// The upstream's own, which can break off.
+    Relayed(Box<Download>),
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
-            Self::Whole(full) => Pin::new(full).poll_frame(context),
+            Self::Whole(full) => Pin::new(full).poll_frame(context).map_err(Into::into),
             Self::Pieces(pieces) => pieces
                 .as_mut()
                 .poll_next(context)
                 .map(|piece| Some(Ok(Frame::data(piece?)))),
+            Self::Relayed(download) => Pin::new(&mut **download).poll_frame(context),
         }
     }
 
@@ -61,6 +65,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(full) => full.is_end_stream(),
             Self::Pieces(_) => false,
+            Self::Relayed(download) => download.is_end_stream(),
         }
     }
 
@@ -68,6 +73,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(full) => full.size_hint(),
             Self::Pieces(_) => SizeHint::default(),
+            Self::Relayed(download) => download.size_hint(),
         }
     }
 }

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     App,
     access::Access,
-    chat, cors, models,
+    chat, cors, models, passthrough,
     reply::{self, Reply},
 };
 use crate::api_error::ApiError;
@@ -67,7 +67,13 @@ async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access
                 )
             }
             Some(_) => wrong_method(&method, "GET, HEAD", access),
-            None => refuse(&unknown_route(&method, path), access),
+            None if passthrough::is_listed(&app.settings.passthrough, request.uri().path()) => {
+                passthrough::relay(app, request, access).await
+            }
+            None => {
+                let error = unknown_route(&method, path, &app.settings.passthrough);
+                refuse(&error, access)
+            }
         },
     }
 }
@@ -97,7 +103,8 @@ pub(super) fn refuse(error: &ApiError, access: Access) -> Reply {
     reply
 }
 
-fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply {
+/// Answers a method that a path does not have.
+pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply {
     let error = ApiError::invalid_request(
         405,
         "method_not_allowed",
@@ -113,17 +120,21 @@ fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply
     reply
 }
 
-fn unknown_route(method: &Method, path: &str) -> ApiError {
+fn unknown_route(method: &Method, path: &str, relayed: &[String]) -> ApiError {
     let hint = match path {
         "/chat/completions" | "/models" => " Add /v1 to the end of the base URL.",
         _ if path.starts_with("/v1/v1") => " The base URL has /v1 twice.",
         _ => "",
     };
+    let relayed = match relayed {
+        [] => String::new(),
+        paths => format!("; relayed to FoxAPI are {}", paths.join(", ")),
+    };
     ApiError::invalid_request(
         404,
         "unknown_url",
         format!(
-            "Unknown request URL: {} {}.{hint} Served are {SERVED}.",
+            "Unknown request URL: {} {}.{hint} Served are {SERVED}{relayed}.",
             shown(method.as_str()),
             shown(path)
         ),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::Incoming,
@@ -30,10 +30,15 @@ const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("foxbridge/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// A request's body: whole in memory, or still on its way from a caller. One type for both, so that all calls share
+/// one pool of connections.
+pub(super) type RequestBody =
+    Either<Full<Bytes>, UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
+
 /// FoxAPI, with a pool of connections to it. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    http: Client<Connector, Full<Bytes>>,
+    http: Client<Connector, RequestBody>,
     settings: Arc<Settings>,
     /// The base URL without a slash at its end.
     base: Arc<str>,
@@ -131,9 +136,9 @@ impl Upstream {
         uri: Uri,
         key: &Key,
         body: Option<Bytes>,
-    ) -> Request<Full<Bytes>> {
+    ) -> Request<RequestBody> {
         let has_body = body.is_some();
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        let mut request = Request::new(Either::Left(Full::new(body.unwrap_or_default())));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
@@ -147,7 +152,7 @@ impl Upstream {
     }
 
     /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
-    pub(super) async fn call(&self, request: Request<Full<Bytes>>) -> Result<Reply, NoReply> {
+    pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
         let limit = self.settings.max_reply;
         let call = async {
             let (head, body) = self.send(request).await?.into_parts();
@@ -174,7 +179,7 @@ impl Upstream {
     /// Sends a request and reads the head of its reply.
     pub(super) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, NoReply> {
         self.http.request(request).await.map_err(|error| {
             let cause = chain(&error);

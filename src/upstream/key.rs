@@ -27,6 +27,12 @@ impl Key {
         bytes
     }
 
+    /// Whether this is the key, with or without its scheme.
+    pub(super) fn is(&self, value: &HeaderValue) -> bool {
+        let value = value.as_bytes();
+        value == self.0.as_bytes() || Some(value) == self.0.as_bytes().strip_prefix(b"Bearer ")
+    }
+
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }

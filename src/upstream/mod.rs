@@ -3,6 +3,8 @@
 mod client;
 mod connect;
 mod follow;
+mod forward;
+mod forward_headers;
 mod key;
 mod models;
 mod query;
@@ -12,6 +14,7 @@ mod upload;
 
 pub use client::{Setup, Upstream};
 pub use follow::{NotOpened, StreamBody};
+pub use forward::{ForwardError, ForwardedBody};
 pub use key::Key;
 pub use models::ModelsError;
 pub use settings::Settings;
