@@ -50,6 +50,26 @@ async fn a_body_that_grows_too_long_is_cut_off_upstream() {
 }
 
 #[tokio::test]
+async fn a_body_that_grows_too_long_after_the_reply_began_cuts_both() {
+    let (address, mut upstream) = start(|config| config.server.max_body = 8).await;
+    let mut client = Client::connect(address).await;
+    let (up, body) = pieces();
+    let reply = client.begin(request(Method::POST, "/v1/embeddings", body));
+    up.send(piece(b"12345678")).await.unwrap();
+    let mut exchange = upstream.next().await;
+    let (down, body) = pieces();
+    exchange.reply.send(Response::new(body)).unwrap();
+    let mut reply = reply.await.unwrap();
+    down.send(piece(b"early")).await.unwrap();
+    assert_eq!(next(reply.body_mut()).await.unwrap().unwrap(), "early");
+    up.send(piece(b"9")).await.unwrap();
+    let sent = exchange.request.body_mut();
+    assert_eq!(next(sent).await.unwrap().unwrap(), "12345678");
+    assert!(next(sent).await.unwrap().is_err());
+    assert!(next(reply.body_mut()).await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn an_upstream_that_does_not_answer_is_left_and_a_change_is_not_repeated() {
     let (address, mut upstream) = start(|config| config.upstream.request_timeout = SHORT).await;
     for (method, advice) in [
