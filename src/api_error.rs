@@ -14,10 +14,21 @@ pub struct ApiError {
     pub code: Option<Cow<'static, str>>,
     pub param: Option<Box<str>>,
     /// For the client: first what happened, then what to do.
-    pub message: String,
+    pub message: Box<str>,
     /// For the operator's log: causes that are of no use to the client. Never a key, never content.
     pub detail: Option<Box<str>>,
     pub retry: Retry,
+    /// What the upstream's reply said, where there was one.
+    pub upstream: Option<Box<Said>>,
+}
+
+/// What a reply of the upstream says in its head that clients are told too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its `x-ratelimit-*` headers, by name and value.
+    pub rate_limits: Vec<(String, String)>,
 }
 
 /// Whether the official SDKs should send the request again by themselves (WIRE.md, "Retries and time-outs").
@@ -43,9 +54,10 @@ impl ApiError {
             kind,
             code: Some(Cow::Borrowed(code)),
             param: None,
-            message: message.into(),
+            message: message.into().into(),
             detail: None,
             retry: Retry::AsUsual,
+            upstream: None,
         }
     }
 
@@ -60,6 +72,11 @@ impl ApiError {
 
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    pub fn with_upstream(mut self, said: Said) -> Self {
+        self.upstream = Some(Box::new(said));
         self
     }
 
@@ -82,9 +99,10 @@ impl From<RequestFault> for ApiError {
             kind: "invalid_request_error",
             code: fault.code.map(Cow::Borrowed),
             param: fault.param.map(Into::into),
-            message: fault.message,
+            message: fault.message.into(),
             detail: None,
             retry: Retry::AsUsual,
+            upstream: None,
         }
     }
 }

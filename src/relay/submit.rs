@@ -4,10 +4,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Context;
 use crate::{
-    api_error::{ApiError, Retry},
-    fox::{Submission, Task},
+    api_error::ApiError,
+    fox::Submission,
     translate,
-    upstream::SubmitError,
+    upstream::{Refusal, SubmitError, Submitted},
 };
 
 /// A longer wait than this is the client's to make: it can be told how long, and show it to someone.
@@ -19,7 +19,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 ///
 /// Only a 429 is sent again, `task.submit_retries` times: it says that nothing was accepted. Everything else that
 /// goes wrong is the client's to know.
-pub async fn submit(context: &Context, mut submission: Submission) -> Result<Task, ApiError> {
+pub async fn submit(context: &Context, mut submission: Submission) -> Result<Submitted, ApiError> {
     let mut attempts = 0;
     loop {
         let sent = context.upstream.submit(&context.key, submission);
@@ -29,21 +29,22 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Tas
                 None,
             ));
         };
-        let (given_back, failure, retry_after) = match outcome {
-            Ok(task) => return Ok(task),
+        let (given_back, refusal) = match outcome {
+            Ok(submitted) => return Ok(submitted),
             Err(SubmitError::Busy {
                 submission,
-                failure,
-                retry_after,
-            }) => (submission, failure, retry_after),
+                refusal,
+            }) => (submission, refusal),
             Err(error) => return Err(explained(error)),
         };
-        let wait = retry_after.unwrap_or(FIRST_WAIT * (1 << attempts.min(5)));
+        let wait = refusal
+            .retry_after
+            .unwrap_or(FIRST_WAIT * (1 << attempts.min(5)));
         // Many requests are refused together; without jitter they would all come back together.
         let wait = wait.mul_f64(1.0 + fastrand::f64() * 0.2);
         let is_worth_it = wait <= LONGEST_WAIT && Instant::now() + wait < context.deadline;
         if attempts >= context.patience.submit_retries || !is_worth_it {
-            return Err(translate::refused(429, failure.as_deref(), retry_after));
+            return Err(refused(*refusal));
         }
         attempts += 1;
         tracing::debug!(
@@ -53,9 +54,7 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Tas
         );
         tokio::select! {
             () = sleep(wait) => submission = given_back,
-            () = context.stop.cancelled() => {
-                return Err(translate::refused(429, failure.as_deref(), retry_after).with_retry(Retry::AsUsual));
-            }
+            () = context.stop.cancelled() => return Err(refused(*refusal)),
         }
     }
 }
@@ -63,16 +62,23 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Tas
 fn explained(error: SubmitError) -> ApiError {
     match error {
         SubmitError::NotConnected { cause, .. } => translate::unreachable(&cause),
-        SubmitError::Busy {
-            failure,
-            retry_after,
-            ..
-        } => translate::refused(429, failure.as_deref(), retry_after),
-        SubmitError::Refused { status, failure } => {
-            translate::refused(status, failure.as_deref(), None)
-        }
-        SubmitError::Ambiguous { failure, cause } => {
-            translate::ambiguous(&cause, failure.as_deref())
-        }
+        SubmitError::Busy { refusal, .. } | SubmitError::Refused(refusal) => refused(*refusal),
+        SubmitError::Ambiguous {
+            refusal: None,
+            cause,
+        } => translate::ambiguous(&cause, None),
+        SubmitError::Ambiguous {
+            refusal: Some(refusal),
+            cause,
+        } => translate::ambiguous(&cause, refusal.failure.as_ref()).with_upstream(refusal.said),
     }
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    let Refusal {
+        said,
+        failure,
+        retry_after,
+    } = refusal;
+    translate::refused(said.status, failure.as_ref(), retry_after).with_upstream(said)
 }

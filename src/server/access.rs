@@ -64,7 +64,7 @@ impl Access {
             ),
             Some(error) => tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
-                model = self.model, task = self.task, code = error.code.as_deref(), error = error.message,
+                model = self.model, task = self.task, code = error.code.as_deref(), error = &*error.message,
                 detail = error.detail.as_deref(), "refused"
             ),
         }

@@ -23,6 +23,7 @@ use crate::{
     openai::ChatRequest,
     relay::{self, Context, Purpose, Pursuit},
     translate::{self, Identity},
+    upstream::Submitted,
 };
 
 /// `POST /v1/chat/completions`.
@@ -86,7 +87,7 @@ async fn accept(
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
     let submitted = relay::submit(&context, draft.submission(&urls)).await;
-    let task = submitted.map_err(|error| with_part(error, &request))?;
+    let Submitted { task, said } = submitted.map_err(|error| with_part(error, &request))?;
     access.set_task(&task.id);
 
     let identity = Identity {
@@ -102,6 +103,7 @@ async fn accept(
         Purpose::Whole
     };
     let mut headers = HeaderMap::new();
+    reply::pass_on(&mut headers, &said);
     say(&mut headers, reply::TASK_ID, &task.id);
     say(&mut headers, reply::MODEL, &upstream_model);
     if !adjustments.is_empty() {

@@ -15,15 +15,14 @@ use super::{
 };
 use crate::{
     api_error::{ApiError, Retry},
-    translate,
+    translate::{self, Model},
     upstream::{Key, ModelsError},
 };
 
 /// How many callers' lists are kept.
 const MOST_CALLERS: usize = 1000;
 
-/// Each model as its id and its JSON.
-type Models = Arc<Vec<(String, String)>>;
+type Models = Arc<Vec<Model>>;
 
 /// The model lists of recent callers. Each key sees its own list, so they are told apart by the key's digest.
 pub(super) struct Catalog {
@@ -63,7 +62,7 @@ impl Catalog {
 /// `GET /v1/models`.
 pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Reply, ApiError> {
     let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
-    let entries: Vec<&str> = models.iter().map(|(_, json)| json.as_str()).collect();
+    let entries: Vec<&str> = models.iter().map(|model| model.json.as_str()).collect();
     Ok(reply::json(format!(
         r#"{{"object":"list","data":[{}]}}"#,
         entries.join(",")
@@ -79,8 +78,12 @@ pub(super) async fn retrieve(
 ) -> Result<Reply, ApiError> {
     access.set_model(id);
     let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
-    match models.iter().find(|(known, _)| known == id) {
-        Some((_, json)) => Ok(reply::json(json.clone())),
+    let named = |name: &str| models.iter().find(|model| model.id == name);
+    // A name that an alias pattern covers is served although no list can show it.
+    let behind_alias = || Some(named(&app.models.upstream_model(id)?)?.renamed(id));
+    let found = named(id).cloned().or_else(behind_alias);
+    match found {
+        Some(model) => Ok(reply::json(model.json)),
         None => Err(ApiError {
             param: Some("model".into()),
             ..ApiError::invalid_request(
@@ -113,7 +116,8 @@ async fn models_of(app: &App, key: &Key) -> Result<Models, ApiError> {
             } if status < 500 => translate::refused(status, failure.as_ref(), retry_after),
             ModelsError::Refused { status, .. } => no_list(&format!("status {status}")),
         })?;
-    let models = translate::model_list(&reply).map_err(|error| no_list(&error.to_string()))?;
+    let mut models = translate::model_list(&reply).map_err(|error| no_list(&error.to_string()))?;
+    translate::add_aliases(&mut models, &app.models);
     let models = Arc::new(models);
     app.catalog.put(caller, models.clone());
     Ok(models)

@@ -200,7 +200,7 @@ impl Download {
         error: ApiError,
     ) -> Poll<Option<Result<Frame<Bytes>, <Self as Body>::Error>>> {
         self.finish(Some(&error));
-        Poll::Ready(Some(Err(error.message.into())))
+        Poll::Ready(Some(Err(String::from(error.message).into())))
     }
 }
 

@@ -18,7 +18,7 @@ use hyper::{
 use uuid::Uuid;
 
 use super::relayed::Download;
-use crate::api_error::{ApiError, Retry};
+use crate::api_error::{ApiError, Retry, Said};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The official SDKs obey it before anything else (WIRE.md, "Retries and time-outs").
@@ -27,6 +27,8 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-foxbridge-task-id");
 /// The upstream's name for the model that serves the request.
 pub(super) const MODEL: HeaderName = HeaderName::from_static("x-foxbridge-model");
+/// The status of the upstream's own reply, behind an error of ours.
+const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("x-foxbridge-upstream-status");
 /// As OpenAI sends it.
 pub(super) const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// What was changed in a request so that the upstream takes it.
@@ -123,7 +125,20 @@ pub(super) fn error(error: &ApiError) -> Reply {
             headers.insert(RETRY_AFTER, HeaderValue::from(sane_seconds(wait)));
         }
     }
+    if let Some(said) = &error.upstream {
+        headers.insert(UPSTREAM_STATUS, HeaderValue::from(said.status));
+        pass_on(headers, said);
+    }
     reply
+}
+
+/// The upstream's rate limits, for clients that pace themselves by them.
+pub(super) fn pass_on(headers: &mut HeaderMap, said: &Said) {
+    for (name, value) in &said.rate_limits {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// For clients that may still be sending what nobody will read.

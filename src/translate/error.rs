@@ -84,9 +84,10 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
             kind: if status == 403 { "permission_error" } else { "invalid_request_error" },
             code: code.clone(),
             param: None,
-            message: said.to_owned(),
+            message: said.into(),
             detail: None,
             retry: Retry::AsUsual,
+            upstream: None,
         },
     };
     let detail = format!(

@@ -16,7 +16,7 @@ pub use chunk::{Chunk, NotAChunk};
 pub use completion::{Completion, NotACompletion, completion};
 pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_refused};
 pub use media::{Upload, suspect};
-pub use models::{NotAModelList, model_list};
+pub use models::{Model, NotAModelList, add_aliases, model_list};
 pub use pattern::{ByModel, Pattern};
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};

@@ -18,5 +18,5 @@ pub use forward::{ForwardError, ForwardedBody};
 pub use key::Key;
 pub use models::ModelsError;
 pub use settings::Settings;
-pub use submit::SubmitError;
+pub use submit::{Refusal, SubmitError, Submitted};
 pub use upload::UploadError;

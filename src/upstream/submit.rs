@@ -1,12 +1,22 @@
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 
 use super::{
     Key, Upstream,
     client::{NoReply, Reply},
 };
-use crate::fox::{Failure, Submission, Task, paths};
+use crate::{
+    api_error::Said,
+    fox::{Failure, Submission, Task, paths},
+};
+
+/// A task that was just bought.
+#[derive(Debug)]
+pub struct Submitted {
+    pub task: Task,
+    pub said: Said,
+}
 
 /// Why a submit did not bring a task. Only where it is proven that nothing was accepted is the submission given
 /// back, so that nothing else can be sent again.
@@ -20,24 +30,33 @@ pub enum SubmitError {
     /// 429: the service says that it accepted nothing.
     Busy {
         submission: Submission,
-        failure: Option<Box<Failure>>,
-        retry_after: Option<Duration>,
+        refusal: Box<Refusal>,
     },
     /// Another status below 500 that is no success: this submission will not be taken.
-    Refused {
-        status: u16,
-        failure: Option<Box<Failure>>,
-    },
+    Refused(Box<Refusal>),
     /// Anything else: the task may exist.
     Ambiguous {
-        failure: Option<Box<Failure>>,
+        refusal: Option<Box<Refusal>>,
         cause: String,
     },
 }
 
+/// A reply that brought no task.
+#[derive(Debug)]
+pub struct Refusal {
+    pub said: Said,
+    /// `None` when the reply is not the upstream's own.
+    pub failure: Option<Failure>,
+    pub retry_after: Option<Duration>,
+}
+
 impl Upstream {
     /// `POST /v1/llm/generations` (CONTRACT.md, section 1): buys one task.
-    pub async fn submit(&self, key: &Key, submission: Submission) -> Result<Task, SubmitError> {
+    pub async fn submit(
+        &self,
+        key: &Key,
+        submission: Submission,
+    ) -> Result<Submitted, SubmitError> {
         let uri = match self.uri(paths::GENERATIONS) {
             Ok(uri) => uri,
             Err(error) => {
@@ -54,34 +73,49 @@ impl Upstream {
                 Err(SubmitError::NotConnected { submission, cause })
             }
             Err(NoReply::Broken(cause)) => Err(SubmitError::Ambiguous {
-                failure: None,
+                refusal: None,
                 cause,
             }),
         }
     }
 }
 
-fn read(reply: Reply, submission: Submission) -> Result<Task, SubmitError> {
+fn read(reply: Reply, submission: Submission) -> Result<Submitted, SubmitError> {
     let status = reply.status;
-    if status.is_success() {
-        return Task::parse(&reply.body).map_err(|error| SubmitError::Ambiguous {
-            failure: None,
-            cause: format!("status {status}, but {error}"),
-        });
+    let said = Said {
+        status: status.as_u16(),
+        rate_limits: rate_limits(&reply.headers),
+    };
+    if status.is_success()
+        && let Ok(task) = Task::parse(&reply.body)
+    {
+        return Ok(Submitted { task, said });
     }
-    let failure = Failure::of_reply(&reply.body).map(Box::new);
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        let retry_after = reply.retry_after();
-        return Err(SubmitError::Busy {
+    let refusal = Box::new(Refusal {
+        said,
+        failure: Failure::of_reply(&reply.body),
+        retry_after: reply.retry_after(),
+    });
+    Err(if status == StatusCode::TOO_MANY_REQUESTS {
+        SubmitError::Busy {
             submission,
-            failure,
-            retry_after,
-        });
-    }
-    if status.is_redirection() || status.is_client_error() {
-        let status = status.as_u16();
-        return Err(SubmitError::Refused { status, failure });
-    }
-    let cause = format!("status {status}");
-    Err(SubmitError::Ambiguous { failure, cause })
+            refusal,
+        }
+    } else if status.is_redirection() || status.is_client_error() {
+        SubmitError::Refused(refusal)
+    } else {
+        SubmitError::Ambiguous {
+            refusal: Some(refusal),
+            cause: format!("status {status} and no task"),
+        }
+    })
+}
+
+fn rate_limits(headers: &HeaderMap) -> Vec<(String, String)> {
+    let limits = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("x-ratelimit-"));
+    limits
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect()
 }
