@@ -30,7 +30,7 @@ impl<'a> ChatRequest<'a> {
     /// Reads a body. Everything that would make a task fail for sure, or that two readers could understand
     /// differently, is refused here, before anything is bought.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestFault> {
-        let object = parse_object(body)?;
+        let object = parse_object(body, "'model' and 'messages'")?;
         let model = match object.present("model") {
             None => return Err(RequestFault::missing("model")),
             Some(value) => json::string(value)
@@ -88,11 +88,15 @@ impl<'a> ChatRequest<'a> {
     }
 }
 
-fn parse_object(body: &[u8]) -> Result<RawObject<'_>, RequestFault> {
+/// Reads a body as an object that every reader would understand the same way. `members` says what belongs into it.
+pub(super) fn parse_object<'a>(
+    body: &'a [u8],
+    members: &str,
+) -> Result<RawObject<'a>, RequestFault> {
     if body.is_empty() {
-        return Err(RequestFault::body(
-            "The request body is empty. Send a JSON object with 'model' and 'messages'.",
-        ));
+        return Err(RequestFault::body(format!(
+            "The request body is empty. Send a JSON object with {members}."
+        )));
     }
     let text = std::str::from_utf8(body).map_err(|error| {
         let at = error.valid_up_to();
@@ -102,9 +106,13 @@ fn parse_object(body: &[u8]) -> Result<RawObject<'_>, RequestFault> {
     })?;
     let object = RawObject::parse(text).map_err(|error| {
         if error.is_data() {
-            RequestFault::body("The request body is not a JSON object. Send an object with 'model' and 'messages'.")
+            RequestFault::body(format!(
+                "The request body is not a JSON object. Send an object with {members}."
+            ))
         } else {
-            RequestFault::body(format!("We could not parse the JSON body of your request: {error}."))
+            RequestFault::body(format!(
+                "We could not parse the JSON body of your request: {error}."
+            ))
         }
     })?;
     json::check(text).map_err(|fault| {

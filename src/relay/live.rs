@@ -25,24 +25,25 @@ where
         match pursuit.advance().await {
             Progress::Wrote => Some((pursuit.take(), Some((pursuit, report)))),
             Progress::Quiet => Some((Bytes::from_static(KEEP_ALIVE), Some((pursuit, report)))),
-            Progress::Ended(ending) => Some((last_piece(&pursuit, report, &ending), None)),
+            Progress::Ended(ending) => Some((last_piece(&mut pursuit, report, &ending), None)),
         }
     })
 }
 
 fn last_piece(
-    pursuit: &Pursuit,
+    pursuit: &mut Pursuit,
     report: impl FnOnce(Result<u64, &ApiError>),
     ending: &Ending,
 ) -> Bytes {
     let mut out = BytesMut::new();
     match owed(pursuit, ending) {
         Ok(chunks) => {
-            for chunk in &chunks {
-                write_data(&mut out, chunk.as_bytes());
+            let count = pursuit.chunks() + chunks.len() as u64;
+            for chunk in chunks {
+                write_data(&mut out, &pursuit.in_dialect(chunk.into()));
             }
             out.extend_from_slice(DONE);
-            report(Ok(pursuit.chunks() + chunks.len() as u64));
+            report(Ok(count));
         }
         Err(error) => {
             write_data(&mut out, &error.body());

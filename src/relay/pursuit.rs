@@ -13,7 +13,7 @@ use crate::{
     fox::{Frame, State, Task},
     sse::{Item, write_data},
     task::{Ending, Event, Lifecycle, Report, Step},
-    translate::{Chunk, Identity, NotAChunk, Transcript},
+    translate::{Chunk, Dialect, Identity, NotAChunk, Transcript},
     upstream::NotOpened,
 };
 
@@ -33,6 +33,7 @@ pub struct Pursuit {
     alarm: Alarm,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     purpose: Purpose,
+    dialect: Dialect,
     transcript: Transcript,
     /// Frames for the client that have not been taken yet.
     out: BytesMut,
@@ -95,6 +96,7 @@ impl Pursuit {
             alarm: Alarm::new(context.deadline.min(quiet_at)),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
             purpose,
+            dialect: Dialect::Chat,
             transcript: Transcript::new(identity),
             out: BytesMut::new(),
             target: Target {
@@ -105,6 +107,12 @@ impl Pursuit {
         };
         pursuit.limit_silence();
         pursuit
+    }
+
+    /// Writes the frames for the client in `dialect` instead of a chat's words.
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// The task's id.
@@ -122,6 +130,11 @@ impl Pursuit {
 
     pub(super) fn chunks(&self) -> u64 {
         self.machine.forwarded()
+    }
+
+    /// A chat chunk as the client is told it.
+    pub(super) fn in_dialect(&mut self, chunk: Bytes) -> Bytes {
+        self.dialect.chunk(chunk)
     }
 
     /// The frames written since the last call, as one piece: what was read at once is written at once.
@@ -273,6 +286,7 @@ impl Pursuit {
         if let Purpose::Live { include_usage } = self.purpose
             && let Some(json) = chunk.for_client(&self.transcript, include_usage)
         {
+            let json = self.in_dialect(json);
             write_data(&mut self.out, &json);
         }
         self.transcript.add(&chunk);

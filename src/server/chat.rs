@@ -22,15 +22,21 @@ use crate::{
     api_error::{ApiError, Retry},
     openai::ChatRequest,
     relay::{self, Context, Purpose, Pursuit},
-    translate::{self, Identity},
+    translate::{self, Dialect, Identity},
     upstream::Submitted,
 };
 
 /// `POST /v1/chat/completions`.
-pub(super) async fn complete(
+pub(super) async fn complete(app: &Arc<App>, request: Request<Incoming>, access: Access) -> Reply {
+    converse(app, request, access, Dialect::Chat).await
+}
+
+/// Makes a task of a request in `dialect` and answers in the same.
+pub(super) async fn converse(
     app: &Arc<App>,
     request: Request<Incoming>,
     mut access: Access,
+    dialect: Dialect,
 ) -> Reply {
     let (head, incoming) = request.into_parts();
     let read = async {
@@ -55,7 +61,7 @@ pub(super) async fn complete(
         deadline: Instant::now() + app.patience.deadline,
         stop: app.stop.clone(),
     };
-    match accept(app, context, &body, &mut access).await {
+    match accept(app, context, &body, dialect, &mut access).await {
         Ok(accepted) => match accepted.purpose {
             Purpose::Live { .. } => stream(accepted, access),
             Purpose::Whole => whole(accepted, access).await,
@@ -67,6 +73,7 @@ pub(super) async fn complete(
 /// A request that has become a task.
 struct Accepted {
     pursuit: Pursuit,
+    dialect: Dialect,
     identity: Identity,
     purpose: Purpose,
     /// What the reply says about how the request was served.
@@ -78,11 +85,13 @@ async fn accept(
     app: &App,
     context: Context,
     body: &Bytes,
+    dialect: Dialect,
     access: &mut Access,
 ) -> Result<Accepted, ApiError> {
-    let request = ChatRequest::parse(body)?;
+    let body = dialect.chat_request(body)?;
+    let request = ChatRequest::parse(&body)?;
     access.set_model(&request.model);
-    let mut draft = translate::draft(&request, body, &app.models)?;
+    let mut draft = translate::draft(&request, &body, &app.models)?;
     let urls = relay::upload(&context, draft.uploads()).await?;
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
@@ -112,6 +121,7 @@ async fn accept(
     let pursuit = Pursuit::new(context, task, follows, &identity, purpose);
     Ok(Accepted {
         pursuit,
+        dialect,
         identity,
         purpose,
         headers,
@@ -122,12 +132,14 @@ async fn accept(
 async fn whole(accepted: Accepted, access: Access) -> Reply {
     let Accepted {
         pursuit,
+        dialect,
         identity,
         mut headers,
         ..
     } = accepted;
     let completion = relay::wait(pursuit).await.and_then(|waited| {
         translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
+            .and_then(|completion| dialect.completion(completion))
             .map_err(|error| not_a_completion(&identity.task, &error.to_string()))
     });
     let mut reply = match completion {
@@ -152,7 +164,10 @@ async fn whole(accepted: Accepted, access: Access) -> Reply {
 fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let report = move |told: Result<u64, &ApiError>| access.finish(StatusCode::OK, told.err());
-    let mut reply = reply::events(relay::live(accepted.pursuit, report));
+    let mut reply = reply::events(relay::live(
+        accepted.pursuit.speaking(accepted.dialect),
+        report,
+    ));
     reply.headers_mut().insert(reply::PROCESSING, milliseconds);
     reply.headers_mut().extend(accepted.headers);
     reply

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod chat;
+mod completions;
 mod cors;
 mod credentials;
 mod framing;

@@ -10,13 +10,14 @@ use percent_encoding::percent_decode_str;
 use super::{
     App,
     access::Access,
-    chat, cors, models, passthrough,
+    chat, completions, cors, models, passthrough,
     reply::{self, Reply},
 };
 use crate::api_error::ApiError;
 
 /// What is served, as a 404 says it.
-const SERVED: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{model}";
+const SERVED: &str =
+    "POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{model}";
 
 /// Answers one request. `is_ambiguous`: its head says in two ways where its body ends.
 pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, is_ambiguous: bool) -> Reply {
@@ -55,7 +56,10 @@ async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access
         "/v1/chat/completions" if method == Method::POST => {
             chat::complete(app, request, access).await
         }
-        "/v1/chat/completions" => wrong_method(&method, "POST", access),
+        "/v1/completions" if method == Method::POST => {
+            completions::complete(app, request, access).await
+        }
+        "/v1/chat/completions" | "/v1/completions" => wrong_method(&method, "POST", access),
         "/v1/models" if is_get => answer(models::list(app, request.headers()).await, access),
         "/v1/models" => wrong_method(&method, "GET, HEAD", access),
         _ => match path.strip_prefix("/v1/models/") {
@@ -122,7 +126,7 @@ pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Acces
 
 fn unknown_route(method: &Method, path: &str, relayed: &[String]) -> ApiError {
     let hint = match path {
-        "/chat/completions" | "/models" => " Add /v1 to the end of the base URL.",
+        "/chat/completions" | "/completions" | "/models" => " Add /v1 to the end of the base URL.",
         _ if path.starts_with("/v1/v1") => " The base URL has /v1 twice.",
         _ => "",
     };

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod completion;
+mod dialect;
 mod error;
 mod finish;
 mod media;
@@ -10,10 +11,12 @@ mod pattern;
 mod settings;
 mod submission;
 mod tail;
+mod text;
 mod transcript;
 
 pub use chunk::{Chunk, NotAChunk};
 pub use completion::{Completion, NotACompletion, completion};
+pub use dialect::Dialect;
 pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_refused};
 pub use media::{Upload, suspect};
 pub use models::{Model, NotAModelList, add_aliases, model_list};
@@ -21,6 +24,7 @@ pub use pattern::{ByModel, Pattern};
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
 pub use tail::{Mismatch, tail, usage_chunk};
+pub use text::TextChunks;
 pub use transcript::Transcript;
 
 /// What an answer is called where the upstream leaves it out.

@@ -1,6 +1,7 @@
 //! Golden pairs, end to end: what a client says and what FoxAPI is told; what FoxAPI says and what the client is told.
 //!
-//! A folder below `chat/` is one case:
+//! A folder below `chat/` is one case of `POST /v1/chat/completions`, a folder below `completions/` one of
+//! `POST /v1/completions`:
 //!
 //! | file | what it is |
 //! |---|---|
@@ -36,18 +37,29 @@ use tokio::net::TcpListener;
 use upstream::{Case, Upstream};
 
 #[tokio::test]
-async fn every_pair_holds() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat");
+async fn every_chat_pair_holds() {
+    check_all("chat", "/v1/chat/completions", 10).await;
+}
+
+#[tokio::test]
+async fn every_legacy_pair_holds() {
+    check_all("completions", "/v1/completions", 4).await;
+}
+
+async fn check_all(cases: &str, path: &str, least: usize) {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(cases);
     let mut folders: Vec<_> = fs::read_dir(&cases)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     folders.sort();
-    assert!(folders.len() >= 10, "the cases are gone");
+    assert!(folders.len() >= least, "the cases are gone");
     let mut wrong = Vec::new();
     for folder in folders {
         for split in [usize::MAX, 7] {
-            if let Err(difference) = check(&folder, split).await {
+            if let Err(difference) = check(&folder, path, split).await {
                 wrong.push(format!(
                     "{} (reads of {split} bytes): {difference}",
                     folder.display()
@@ -59,7 +71,7 @@ async fn every_pair_holds() {
 }
 
 /// `split` is how many bytes of the event stream FoxAPI writes at once.
-async fn check(folder: &Path, split: usize) -> Result<(), String> {
+async fn check(folder: &Path, path: &str, split: usize) -> Result<(), String> {
     let read = |name: &str| fs::read(folder.join(name)).ok();
     let request = read("request.json").expect("a case has a request");
     let upstream = Upstream::start(Case {
@@ -71,7 +83,7 @@ async fn check(folder: &Path, split: usize) -> Result<(), String> {
     let base = proxy(&upstream.base_url).await;
 
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let call = Request::post(format!("{base}/v1/chat/completions"))
+    let call = Request::post(format!("{base}{path}"))
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(request.clone())))
         .unwrap();

@@ -9,6 +9,7 @@
 
 mod bad_framing;
 mod bad_input;
+mod completions;
 mod events;
 mod harness;
 mod http;

@@ -1,0 +1,12 @@
+use std::sync::Arc;
+
+use hyper::{Request, body::Incoming};
+
+use super::{App, access::Access, chat, reply::Reply};
+use crate::translate::{Dialect, TextChunks};
+
+/// `POST /v1/completions`, the legacy API: a chat of one message, in other words.
+pub(super) async fn complete(app: &Arc<App>, request: Request<Incoming>, access: Access) -> Reply {
+    let dialect = Dialect::Text(TextChunks::default());
+    chat::converse(app, request, access, dialect).await
+}
