@@ -18,6 +18,11 @@ async fn openai_python_lists_models() {
 }
 
 #[tokio::test]
+async fn openai_python_gets_legacy_completions() {
+    python("completions.py").await;
+}
+
+#[tokio::test]
 async fn openai_python_raises_its_own_exceptions() {
     python("errors.py").await;
 }
