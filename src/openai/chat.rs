@@ -15,6 +15,8 @@ pub struct ChatRequest<'a> {
     pub include_usage: bool,
     pub max_tokens: Option<TokenLimit<'a>>,
     pub max_completion_tokens: Option<TokenLimit<'a>>,
+    /// How many choices it asks for (`n`).
+    pub choices: u64,
     /// Whether the client wants to see the model reason, by `reasoning_effort` or `reasoning`.
     pub asks_for_reasoning: bool,
 }
@@ -70,6 +72,11 @@ impl<'a> ChatRequest<'a> {
                 "'max_tokens' and 'max_completion_tokens' cannot both be set. Send 'max_completion_tokens' only.",
             ));
         }
+        // What is no count is the upstream's to refuse.
+        let choices = object
+            .present("n")
+            .and_then(|n| n.get().parse().ok())
+            .unwrap_or(1);
         let asks = |name| {
             object
                 .present(name)
@@ -83,6 +90,7 @@ impl<'a> ChatRequest<'a> {
             include_usage,
             max_tokens,
             max_completion_tokens,
+            choices,
             asks_for_reasoning,
         })
     }
@@ -164,7 +172,7 @@ fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
             _ => Ok(()),
         };
     };
-    if json::string(content).is_some() {
+    if json::kind(content) == "a string" {
         return Ok(());
     }
     let parts = json::array(content).ok_or_else(|| {

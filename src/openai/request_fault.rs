@@ -29,6 +29,14 @@ impl RequestFault {
     /// `expected` and `got` read as in "expected a string, but got an array".
     pub fn wrong_type(param: impl Into<String>, expected: &str, got: &str) -> Self {
         let param = param.into();
+        if expected == got {
+            return Self::invalid_value(
+                param.clone(),
+                format!(
+                    "Invalid '{param}': it has an escape such as \\ud800 that stands for no character."
+                ),
+            );
+        }
         Self {
             message: format!(
                 "Invalid type for '{param}': expected {expected}, but got {got} instead."

@@ -59,10 +59,14 @@ fn owed(pursuit: &Pursuit, ending: &Ending) -> Result<Vec<String>, ApiError> {
         return Err(error);
     }
     let told = pursuit.transcript();
+    let owes_usage = pursuit.owes_usage();
     match ending {
-        Ending::Settled(result) => Ok(translate::usage_chunk(told, result).into_iter().collect()),
-        Ending::Answered(result) => translate::tail(told, result, pursuit.owes())
+        Ending::Answered(result) => translate::tail(told, result, owes_usage)
             .map_err(|mismatch| incomplete(pursuit.task(), &mismatch)),
+        Ending::Settled(result) if owes_usage => Ok(translate::usage_chunk(told, Some(result))
+            .into_iter()
+            .collect()),
+        _ if owes_usage => Ok(translate::usage_chunk(told, None).into_iter().collect()),
         _ => Ok(Vec::new()),
     }
 }

@@ -53,14 +53,17 @@ impl Ongoing {
     pub(super) fn forget_query(&mut self) {
         self.querying = None;
     }
+
+    /// Gives up the stream, open or being opened.
+    pub(super) fn forget_stream(&mut self) {
+        self.opening = None;
+        self.stream = None;
+    }
 }
 
 /// Does the I/O that `step` asks for.
 pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing) -> Done {
     match step {
-        Step::Read | Step::Forward | Step::Finish(_) => {
-            Done::Read(read(&mut ongoing.stream, &target.task).await)
-        }
         Step::Query { after } => {
             let querying = ongoing.querying.get_or_insert_with(|| {
                 Box::pin(query(target.context.clone(), target.task.clone(), *after))
@@ -79,26 +82,39 @@ pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing)
             Done::Queried(report)
         }
         Step::Open { after } => {
-            // Whatever is still open is replaced.
-            ongoing.stream = None;
-            let opening = ongoing.opening.get_or_insert_with(|| {
+            ongoing.opening.get_or_insert_with(|| {
                 Box::pin(open(
                     target.context.clone(),
                     target.stream_uri.clone(),
                     *after,
                 ))
             });
-            let opened = opening.as_mut().await;
-            ongoing.opening = None;
-            match opened {
-                Ok(body) => {
-                    let decoder = Decoder::new(LONGEST_EVENT);
-                    ongoing.stream = Some(OpenStream { body, decoder });
-                    Done::Opened
-                }
-                Err(not_opened) => Done::NotOpened(not_opened),
+            opened(ongoing).await
+        }
+        Step::Read | Step::Forward | Step::Finish(_) => {
+            if ongoing.opening.is_some() {
+                opened(ongoing).await
+            } else {
+                Done::Read(read(&mut ongoing.stream, &target.task).await)
             }
         }
+    }
+}
+
+/// Waits for the stream that is being opened.
+async fn opened(ongoing: &mut Ongoing) -> Done {
+    let Some(opening) = &mut ongoing.opening else {
+        return Done::Read(None);
+    };
+    let opened = opening.as_mut().await;
+    ongoing.opening = None;
+    match opened {
+        Ok(body) => {
+            let decoder = Decoder::new(LONGEST_EVENT);
+            ongoing.stream = Some(OpenStream { body, decoder });
+            Done::Opened
+        }
+        Err(not_opened) => Done::NotOpened(not_opened),
     }
 }
 

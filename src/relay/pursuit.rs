@@ -10,10 +10,10 @@ use super::{
     perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
 };
 use crate::{
-    fox::{Frame, State, Task},
+    fox::{Failure, Frame, State, Task},
     sse::{Item, write_data},
     task::{Ending, Event, Lifecycle, Report, Step},
-    translate::{Chunk, Dialect, Identity, NotAChunk, Transcript},
+    translate::{Chunk, Dialect, Identity, Met, NotAChunk, Replay, Transcript},
     upstream::NotOpened,
 };
 
@@ -35,6 +35,10 @@ pub struct Pursuit {
     purpose: Purpose,
     dialect: Dialect,
     transcript: Transcript,
+    /// While a stream that was opened again repeats what the client knows.
+    replay: Option<Replay>,
+    /// Whether this stream had something that could not be read: only its own count can prove it whole.
+    has_hole: bool,
     /// Frames for the client that have not been taken yet.
     out: BytesMut,
 }
@@ -98,6 +102,8 @@ impl Pursuit {
             purpose,
             dialect: Dialect::Chat,
             transcript: Transcript::new(identity),
+            replay: None,
+            has_hole: false,
             out: BytesMut::new(),
             target: Target {
                 context,
@@ -105,7 +111,7 @@ impl Pursuit {
                 stream_uri,
             },
         };
-        pursuit.limit_silence();
+        pursuit.listen_anew();
         pursuit
     }
 
@@ -153,21 +159,31 @@ impl Pursuit {
             if let Step::Finish(ending) = &self.step {
                 return Progress::Ended(ending.clone());
             }
+            // A stream that never pauses must not keep the limits from being looked at, so they come first.
             tokio::select! {
                 biased;
-                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
                 () = &mut self.stopped => self.happened(Event::Stop),
                 () = self.alarm.rings() => {
                     if self.look_at_limits() {
                         return Progress::Quiet;
                     }
                 }
+                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
             }
         }
     }
 
     fn happened(&mut self, event: Event) {
-        self.step = self.machine.on(self.accepted.elapsed(), event);
+        let step = self.machine.on(self.accepted.elapsed(), event);
+        self.go_on_with(step);
+    }
+
+    fn go_on_with(&mut self, step: Step) {
+        self.step = step;
+        if matches!(self.step, Step::Open { .. }) {
+            self.ongoing.forget_stream();
+            self.listen_anew();
+        }
     }
 
     fn on_done(&mut self, done: Done) {
@@ -178,11 +194,19 @@ impl Pursuit {
                 }
             }
             Done::Read(None) => {
-                self.ongoing.stream = None;
+                self.ongoing.forget_stream();
                 self.happened(Event::Cut);
             }
-            Done::Queried(report) => self.happened(Event::Queried(report)),
-            Done::Opened => self.happened(Event::Opened),
+            Done::Queried(report) => {
+                self.happened(Event::Queried(report));
+                self.listen_anew();
+            }
+            Done::Opened => {
+                self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
+                self.has_hole = false;
+                self.happened(Event::Opened);
+                self.listen_anew();
+            }
             Done::NotOpened(NotOpened { retry_after, cause }) => {
                 tracing::debug!(
                     task = self.task(),
@@ -192,19 +216,19 @@ impl Pursuit {
                 self.happened(Event::NotOpened { retry_after });
             }
         }
-        self.limit_silence();
     }
 
-    /// While the stream is opened or read, silence has its limit. The head of a stream may well come only with the
-    /// first chunk, so opening it has no other limit.
-    fn limit_silence(&mut self) {
-        if matches!(self.step, Step::Read | Step::Open { .. }) {
-            let now = Instant::now();
-            if self.silent_at <= now {
-                self.silent_at = now + self.target.context.stream.idle;
-            }
+    /// The silence of the stream counts from now. The head of a stream may well come only with its first chunk, so
+    /// opening one has the same limit and no other.
+    fn listen_anew(&mut self) {
+        self.silent_at = Instant::now() + self.target.context.stream.idle;
+        if self.is_listening() {
             self.alarm.no_later_than(self.silent_at);
         }
+    }
+
+    fn is_listening(&self) -> bool {
+        matches!(self.step, Step::Read | Step::Open { .. })
     }
 
     /// Works off what has been read, until the machine wants something else than to read on.
@@ -214,19 +238,26 @@ impl Pursuit {
             let step = match item {
                 Item::Event(event) => self.on_frame(now, Frame::read(&event.name, event.data)),
                 Item::Oversized => {
-                    tracing::warn!(
-                        task = self.task(),
-                        "an event over {LONGEST_EVENT} bytes was skipped"
-                    );
-                    None
+                    self.on_unreadable(&format!("an event is over {LONGEST_EVENT} bytes"))
                 }
             };
             if let Some(step) = step {
                 // A stream that speaks makes the query needless that asked about its silence.
                 self.ongoing.forget_query();
-                self.step = step;
+                self.go_on_with(step);
             }
         }
+    }
+
+    /// It is skipped; that alone says nothing about the rest of the stream.
+    fn on_unreadable(&mut self, cause: &str) -> Option<Step> {
+        tracing::warn!(
+            task = self.task(),
+            cause,
+            "an event of the task's stream was skipped"
+        );
+        self.has_hole = true;
+        None
     }
 
     fn next_item(&mut self) -> Option<Item> {
@@ -241,56 +272,104 @@ impl Pursuit {
         match frame {
             Frame::Chunk(data) => self.on_chunk(now, &data),
             Frame::Done { total } => {
+                let is_level = self.replay.is_none();
+                let finished = match total {
+                    Some(_) => self.transcript.is_finished(),
+                    None => self.transcript.has_all_choices() && !self.has_hole,
+                };
                 let done = Event::Done {
                     total,
-                    finished: self.transcript.is_finished(),
+                    finished: is_level && finished,
                     owes: self.owes(),
                 };
                 Some(self.on_last_word(now, done))
             }
-            Frame::Error(failure) => Some(self.on_last_word(now, Event::StreamError(failure))),
+            Frame::Error(failure) => Some(self.on_stream_error(now, failure)),
             Frame::Beat => None,
         }
     }
 
     /// Whether the client still needs what only the task's result has.
-    pub(super) fn owes(&self) -> bool {
-        match self.purpose {
-            Purpose::Whole => true,
-            Purpose::Live { include_usage } => include_usage && !self.transcript.has_usage(),
-        }
+    fn owes(&self) -> bool {
+        self.purpose == Purpose::Whole || self.owes_usage() && !self.transcript.knows_usage()
+    }
+
+    /// Whether the client is still to get a usage chunk.
+    pub(super) fn owes_usage(&self) -> bool {
+        let asked = Purpose::Live {
+            include_usage: true,
+        };
+        self.purpose == asked && !self.transcript.has_usage()
     }
 
     /// Behind its last word a stream has nothing more to say, whether it is believed or not.
     fn on_last_word(&mut self, now: Duration, event: Event) -> Step {
-        self.ongoing.stream = None;
+        self.ongoing.forget_stream();
         self.machine.on(now, event)
+    }
+
+    fn on_stream_error(&mut self, now: Duration, failure: Failure) -> Step {
+        let failure = self.target.context.key.redacted(failure);
+        self.on_last_word(now, Event::StreamError(failure))
     }
 
     fn on_chunk(&mut self, now: Duration, data: &Bytes) -> Option<Step> {
         let chunk = match Chunk::parse(data) {
             Ok(chunk) => chunk,
-            Err(NotAChunk::Error(failure)) => {
-                return Some(self.on_last_word(now, Event::StreamError(failure)));
-            }
-            Err(error @ NotAChunk::Malformed(_)) => {
-                tracing::warn!(task = self.task(), "{error}; it was skipped");
-                return None;
-            }
+            Err(NotAChunk::Error(failure)) => return Some(self.on_stream_error(now, failure)),
+            Err(error @ NotAChunk::Malformed(_)) => return self.on_unreadable(&error.to_string()),
         };
         self.silent_at = self.accepted + now + self.target.context.stream.idle;
-        let step = self.machine.on(now, Event::Chunk);
-        if step != Step::Forward {
-            return Some(step);
+        let met = match self.replay.as_mut() {
+            Some(replay) => replay.meet(&self.transcript, &chunk),
+            None => Met::New,
+        };
+        let is_new = matches!(met, Met::New | Met::Rest(_));
+        let step = match met {
+            Met::Different => return Some(self.on_last_word(now, Event::Diverged)),
+            _ => self.machine.on(now, Event::Chunk { is_new }),
+        };
+        match met {
+            Met::New => self.tell(&chunk),
+            Met::Rest(rest) => self.tell_rest(rest),
+            _ => {
+                self.replay
+                    .take_if(|replay| replay.has_caught_up(&self.transcript));
+            }
         }
+        // What was to be forwarded has been.
+        Some(if step == Step::Forward {
+            Step::Read
+        } else {
+            step
+        })
+    }
+
+    fn tell(&mut self, chunk: &Chunk) {
+        self.replay = None;
         if let Purpose::Live { include_usage } = self.purpose
             && let Some(json) = chunk.for_client(&self.transcript, include_usage)
         {
-            let json = self.in_dialect(json);
-            write_data(&mut self.out, &json);
+            self.write(json);
         }
-        self.transcript.add(&chunk);
-        Some(Step::Read)
+        self.transcript.add(chunk);
+    }
+
+    /// Tells what of a replay's chunk was new, and goes on from the replay.
+    fn tell_rest(&mut self, rest: Vec<String>) {
+        if let Some(replay) = self.replay.take() {
+            self.transcript = replay.into_transcript();
+        }
+        if matches!(self.purpose, Purpose::Live { .. }) {
+            for json in rest {
+                self.write(Bytes::from(json));
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: Bytes) {
+        let json = self.dialect.chunk(chunk);
+        write_data(&mut self.out, &json);
     }
 
     /// Sees which limits have been reached, and sets the alarm for the next. `true`: the client's silence has.
@@ -299,15 +378,19 @@ impl Pursuit {
         let deadline = self.target.context.deadline;
         if now >= deadline {
             self.happened(Event::Deadline);
-        } else if matches!(self.step, Step::Read | Step::Open { .. }) && now >= self.silent_at {
+        } else if self.is_listening() && now >= self.silent_at {
             self.happened(Event::Silent);
         }
         let is_quiet = now >= self.quiet_at;
         if is_quiet {
             self.quiet_at = now + self.target.context.stream.keepalive;
         }
-        self.alarm.set(deadline.min(self.quiet_at));
-        self.limit_silence();
+        let next = deadline.min(self.quiet_at);
+        self.alarm.set(if self.is_listening() {
+            next.min(self.silent_at)
+        } else {
+            next
+        });
         is_quiet
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Context;
 use crate::{
@@ -22,12 +22,14 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub async fn submit(context: &Context, mut submission: Submission) -> Result<Submitted, ApiError> {
     let mut attempts = 0;
     loop {
-        let sent = context.upstream.submit(&context.key, submission);
-        let Ok(outcome) = timeout_at(context.deadline, sent).await else {
-            return Err(translate::ambiguous(
-                "no reply before 'task.deadline'",
-                None,
-            ));
+        let outcome = tokio::select! {
+            outcome = context.upstream.submit(&context.key, submission) => outcome,
+            () = sleep_until(context.deadline) => {
+                return Err(translate::ambiguous("no reply before 'task.deadline'", None));
+            }
+            () = context.stop.cancelled() => {
+                return Err(translate::ambiguous("foxbridge was stopped before the reply", None));
+            }
         };
         let (given_back, refusal) = match outcome {
             Ok(submitted) => return Ok(submitted),

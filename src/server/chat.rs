@@ -101,8 +101,9 @@ async fn accept(
 
     let identity = Identity {
         task: task.id.clone(),
-        model: request.model.into_owned(),
+        model: request.model.clone().into_owned(),
         created: unix_now(),
+        choices: request.choices,
     };
     let purpose = if request.stream {
         Purpose::Live {

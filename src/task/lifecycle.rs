@@ -7,6 +7,8 @@ use crate::fox::Failure;
 
 /// How often a stream is opened again without bringing anything new before the task is only polled.
 const FRUITLESS_OPENINGS: u32 = 3;
+/// How often in a row a stream may be silent before another one is opened in its place.
+const SILENCES: u32 = 2;
 /// How many queries in a row may find no such task: one that was just made may not be known everywhere yet.
 const UNKNOWN_QUERIES: u32 = 4;
 
@@ -19,8 +21,10 @@ pub enum Event {
     Opened,
     /// The stream could not be opened.
     NotOpened { retry_after: Option<Duration> },
-    /// A chunk was read.
-    Chunk,
+    /// A chunk was read. `is_new`: it brings what the client has not been told.
+    Chunk { is_new: bool },
+    /// The stream replays something else than what the client was told.
+    Diverged,
     /// The stream says that it is whole. `finished`: everything that was begun has its finish reason. `owes`: the
     /// client is owed something that only the task's result has, such as usage.
     Done {
@@ -32,7 +36,7 @@ pub enum Event {
     StreamError(Failure),
     /// The stream ended without saying so.
     Cut,
-    /// No chunk for `stream.idle`.
+    /// No chunk for `stream.idle`, from a stream that is open or still being opened.
     Silent,
     /// `task.deadline` has passed.
     Deadline,
@@ -63,15 +67,15 @@ pub enum Report {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Query the task after this long. An open stream stays open meanwhile.
+    /// Query the task after this long. A stream that is open, or being opened, stays so meanwhile.
     Query {
         after: Duration,
     },
-    /// Open the stream after this long, in place of one that may still be open.
+    /// Open the stream anew after this long, in place of one that may still be open or being opened.
     Open {
         after: Duration,
     },
-    /// Read on.
+    /// Go on with the stream: read it, or wait for it to be opened.
     Read,
     /// Hand the chunk just read to the client, then read on.
     Forward,
@@ -95,8 +99,10 @@ pub enum Ending {
         status: u16,
         failure: Option<Failure>,
     },
-    /// The deadline passed while the task was still running.
-    Deadline,
+    /// The deadline passed while the task was still running, or (`unreachable`) could not be asked about.
+    Deadline {
+        unreachable: bool,
+    },
     Stopped,
 }
 
@@ -110,10 +116,15 @@ pub struct Lifecycle {
     patience: Patience,
     /// Whether the stream is still worth opening.
     follows: bool,
-    connected: bool,
-    /// Chunks read from this connection, and chunks forwarded over all of them.
+    /// Whether there is a stream, open or being opened.
+    has_stream: bool,
+    /// Chunks read from this stream, and chunks forwarded from all of them.
     seen: u64,
     forwarded: u64,
+    /// How often in a row this stream was silent although the task ran.
+    silences: u32,
+    /// What the upstream asked for when the stream could not be opened.
+    open_no_sooner: Duration,
     /// Openings since the last one that brought something new.
     fruitless: u32,
     polls: u32,
@@ -135,9 +146,11 @@ impl Lifecycle {
         Self {
             patience,
             follows,
-            connected: false,
+            has_stream: false,
             seen: 0,
             forwarded: 0,
+            silences: 0,
+            open_no_sooner: Duration::ZERO,
             fruitless: 0,
             polls: 0,
             failures: 0,
@@ -152,9 +165,7 @@ impl Lifecycle {
     /// The first step.
     pub fn start(&mut self) -> Step {
         if self.follows {
-            Step::Open {
-                after: Duration::ZERO,
-            }
+            self.open(Duration::ZERO)
         } else {
             self.poll()
         }
@@ -169,16 +180,16 @@ impl Lifecycle {
     pub fn on(&mut self, now: Duration, event: Event) -> Step {
         match event {
             Event::Opened => {
-                self.connected = true;
                 self.seen = 0;
                 Step::Read
             }
-            Event::Chunk => {
+            Event::Chunk { is_new } => {
                 self.seen += 1;
-                if self.seen <= self.forwarded {
+                self.silences = 0;
+                if !is_new {
                     return Step::Read;
                 }
-                self.forwarded = self.seen;
+                self.forwarded += 1;
                 self.fruitless = 0;
                 self.stream_error = None;
                 Step::Forward
@@ -188,52 +199,58 @@ impl Lifecycle {
                 finished,
                 owes,
             } => {
-                let is_whole = finished
-                    && self.seen == self.forwarded
-                    && total.is_none_or(|total| total == self.seen);
+                let is_whole = finished && total.is_none_or(|total| total == self.seen);
                 match (is_whole, owes) {
                     (true, false) => Step::Finish(Ending::Streamed),
                     (true, true) => {
-                        self.connected = false;
+                        self.has_stream = false;
                         self.whole = Some((now, 0));
                         Step::Query {
                             after: Duration::ZERO,
                         }
                     }
-                    (false, _) => self.doubt(None),
+                    (false, _) => self.doubt(),
                 }
             }
             Event::StreamError(failure) => {
                 self.stream_error.get_or_insert((now, failure));
-                self.doubt(None)
+                self.doubt()
             }
-            Event::Cut => self.doubt(None),
-            Event::NotOpened { retry_after } => self.doubt(retry_after),
-            Event::Silent => match self.answer.take() {
-                Some(answer) => Step::Finish(Ending::Answered(answer)),
-                None => Step::Query {
-                    after: Duration::ZERO,
-                },
-            },
+            Event::Cut | Event::Diverged => self.doubt(),
+            Event::NotOpened { retry_after } => {
+                self.open_no_sooner = self.patience.bounded(retry_after);
+                self.doubt()
+            }
+            Event::Silent => {
+                self.silences += 1;
+                self.decide()
+            }
             Event::Queried(report) => match self.whole {
                 Some((since, asked)) => self.settle(now.saturating_sub(since), asked, report),
                 None => self.queried(now, report),
             },
             // Whoever has the whole stream is not told of an error for the sake of what is owed besides.
             Event::Deadline | Event::Stop if self.whole.is_some() => Step::Finish(Ending::Streamed),
-            Event::Deadline => Step::Finish(Ending::Deadline),
+            Event::Deadline => Step::Finish(Ending::Deadline {
+                unreachable: self.failures > 0,
+            }),
             Event::Stop => Step::Finish(Ending::Stopped),
         }
     }
 
-    /// The stream is gone and did not end well: ask the task, unless its result is known already.
-    fn doubt(&mut self, retry_after: Option<Duration>) -> Step {
-        self.connected = false;
+    /// The stream is gone and did not end well.
+    fn doubt(&mut self) -> Step {
+        self.has_stream = false;
         self.fruitless += 1;
+        self.decide()
+    }
+
+    /// The task's word decides: it is asked, unless its result is known already.
+    fn decide(&mut self) -> Step {
         match self.answer.take() {
             Some(answer) => Step::Finish(Ending::Answered(answer)),
             None => Step::Query {
-                after: retry_after.unwrap_or_default(),
+                after: Duration::ZERO,
             },
         }
     }
@@ -266,9 +283,7 @@ impl Lifecycle {
             Report::Completed(Some(answer)) => {
                 if self.follows && self.fruitless < FRUITLESS_OPENINGS {
                     self.answer = Some(answer);
-                    Step::Open {
-                        after: Duration::ZERO,
-                    }
+                    self.open(Duration::ZERO)
                 } else {
                     Step::Finish(Ending::Answered(answer))
                 }
@@ -306,13 +321,18 @@ impl Lifecycle {
 
     fn running(&mut self, now: Duration) -> Step {
         self.overdue = None;
-        if self.connected {
-            return Step::Read;
+        // A long thought and a dead connection look alike; after a second silence a new stream tells them apart.
+        if self.has_stream {
+            let patient = self.silences < SILENCES;
+            return if patient {
+                Step::Read
+            } else {
+                self.open(Duration::ZERO)
+            };
         }
         if self.follows && self.fruitless < FRUITLESS_OPENINGS {
-            return Step::Open {
-                after: self.patience.reopen_gap(self.fruitless),
-            };
+            let gap = self.patience.reopen_gap(self.fruitless);
+            return self.open(gap.max(self.open_no_sooner));
         }
         // The stream insists on an error and the task never comes round: the error stands.
         if let Some((since, failure)) = &self.stream_error
@@ -321,6 +341,12 @@ impl Lifecycle {
             return Step::Finish(Ending::Failed(failure.clone()));
         }
         self.poll()
+    }
+
+    fn open(&mut self, after: Duration) -> Step {
+        self.has_stream = true;
+        self.silences = 0;
+        Step::Open { after }
     }
 
     fn poll(&mut self) -> Step {

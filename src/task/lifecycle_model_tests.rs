@@ -84,11 +84,11 @@ proptest! {
                 Step::Finish(ending) => break ending,
                 Step::Forward => {
                     forwarded.push(place - 1);
-                    let event = next_frame(&service, &mut place, limit);
+                    let event = next_frame(&service, &mut place, limit, forwarded.len() as u64);
                     machine.on(now, event)
                 }
                 Step::Read => {
-                    let event = next_frame(&service, &mut place, limit);
+                    let event = next_frame(&service, &mut place, limit, forwarded.len() as u64);
                     machine.on(now, event)
                 }
                 Step::Open { after } => {
@@ -126,7 +126,7 @@ proptest! {
     }
 }
 
-fn next_frame(service: &Service, place: &mut u64, fault: Option<Fault>) -> Event {
+fn next_frame(service: &Service, place: &mut u64, fault: Option<Fault>, told: u64) -> Event {
     match fault {
         Some(Fault::Cut { after }) if after <= *place => Event::Cut,
         Some(Fault::Silent { after }) if after <= *place => Event::Silent,
@@ -140,7 +140,9 @@ fn next_frame(service: &Service, place: &mut u64, fault: Option<Fault>) -> Event
         }
         _ if *place < service.total => {
             *place += 1;
-            Event::Chunk
+            Event::Chunk {
+                is_new: *place > told,
+            }
         }
         _ => Event::Done {
             total: Some(service.total),

@@ -84,8 +84,14 @@ fn results_are_waited_for_within_the_grace() {
 #[test]
 fn a_clean_stream_needs_no_query() {
     let mut machine = followed();
-    assert_eq!(machine.on(ZERO, Event::Chunk), Step::Forward);
-    assert_eq!(machine.on(ZERO, Event::Chunk), Step::Forward);
+    assert_eq!(
+        machine.on(ZERO, Event::Chunk { is_new: true }),
+        Step::Forward
+    );
+    assert_eq!(
+        machine.on(ZERO, Event::Chunk { is_new: true }),
+        Step::Forward
+    );
     let done = Event::Done {
         total: Some(2),
         finished: true,
@@ -98,7 +104,7 @@ fn a_clean_stream_needs_no_query() {
 fn a_whole_stream_that_owes_something_asks_for_the_result() {
     let whole = || {
         let mut machine = followed();
-        machine.on(ZERO, Event::Chunk);
+        machine.on(ZERO, Event::Chunk { is_new: true });
         let done = Event::Done {
             total: Some(1),
             finished: true,
@@ -136,19 +142,35 @@ fn a_whole_stream_that_owes_something_asks_for_the_result() {
 }
 
 #[test]
-fn a_replay_is_skipped_up_to_what_was_forwarded() {
+fn only_what_is_new_is_forwarded() {
     let mut machine = followed();
-    let step = run(&mut machine, vec![Event::Chunk, Event::Chunk, Event::Cut]);
+    let new = || Event::Chunk { is_new: true };
+    let known = || Event::Chunk { is_new: false };
+    let step = run(&mut machine, vec![new(), new(), Event::Cut]);
     assert_eq!(step, Step::Query { after: ZERO });
-    assert!(matches!(
-        machine.on(ZERO, queried(Report::Running)),
-        Step::Open { .. }
-    ));
+    let reopened = machine.on(ZERO, queried(Report::Running));
+    assert!(matches!(reopened, Step::Open { .. }));
     machine.on(ZERO, Event::Opened);
-    assert_eq!(machine.on(ZERO, Event::Chunk), Step::Read);
-    assert_eq!(machine.on(ZERO, Event::Chunk), Step::Read);
-    assert_eq!(machine.on(ZERO, Event::Chunk), Step::Forward);
+    assert_eq!(machine.on(ZERO, known()), Step::Read);
+    assert_eq!(machine.on(ZERO, new()), Step::Forward);
     assert_eq!(machine.forwarded(), 3);
+    // The count that proves a stream whole is of this connection alone.
+    let done = Event::Done {
+        total: Some(2),
+        finished: true,
+        owes: false,
+    };
+    assert_eq!(machine.on(ZERO, done), Step::Finish(Ending::Streamed));
+}
+
+#[test]
+fn a_replay_that_tells_something_else_is_doubted() {
+    let mut machine = followed();
+    machine.on(ZERO, Event::Chunk { is_new: true });
+    assert_eq!(
+        machine.on(ZERO, Event::Diverged),
+        Step::Query { after: ZERO }
+    );
 }
 
 #[test]
@@ -171,32 +193,13 @@ fn an_end_that_is_not_whole_is_doubted() {
         },
     ] {
         let mut machine = followed();
-        machine.on(ZERO, Event::Chunk);
+        machine.on(ZERO, Event::Chunk { is_new: true });
         assert_eq!(
             machine.on(ZERO, done.clone()),
             Step::Query { after: ZERO },
             "{done:?}"
         );
     }
-    // A replay that ends before it reaches what was forwarded proves nothing.
-    let mut machine = followed();
-    run(
-        &mut machine,
-        vec![
-            Event::Chunk,
-            Event::Chunk,
-            Event::Cut,
-            queried(Report::Running),
-            Event::Opened,
-        ],
-    );
-    machine.on(ZERO, Event::Chunk);
-    let short = Event::Done {
-        total: Some(1),
-        finished: true,
-        owes: false,
-    };
-    assert_eq!(machine.on(ZERO, short), Step::Query { after: ZERO });
 }
 
 #[test]
@@ -204,26 +207,45 @@ fn a_task_that_completed_behind_a_cut_is_replayed_before_its_result_is_used() {
     let mut machine = followed();
     let completed = || queried(Report::Completed(Some(answer())));
     assert_eq!(
-        run(&mut machine, vec![Event::Chunk, Event::Cut, completed()]),
+        run(
+            &mut machine,
+            vec![Event::Chunk { is_new: true }, Event::Cut, completed()]
+        ),
         Step::Open { after: ZERO }
     );
-    let again = run(&mut machine, vec![Event::Opened, Event::Chunk, Event::Cut]);
+    let again = run(
+        &mut machine,
+        vec![Event::Opened, Event::Chunk { is_new: true }, Event::Cut],
+    );
     assert_eq!(again, Step::Finish(Ending::Answered(answer())));
 }
 
 #[test]
-fn silence_asks_the_task_and_keeps_the_stream() {
+fn silence_asks_the_task_and_keeps_the_stream_once() {
     let mut machine = followed();
-    assert_eq!(machine.on(ZERO, Event::Silent), Step::Query { after: ZERO });
-    assert_eq!(machine.on(ZERO, queried(Report::Running)), Step::Read);
+    let silent = |machine: &mut Lifecycle| {
+        assert_eq!(machine.on(ZERO, Event::Silent), Step::Query { after: ZERO });
+        machine.on(ZERO, queried(Report::Running))
+    };
+    assert_eq!(silent(&mut machine), Step::Read);
+    // A chunk between two silences proves that the stream lives.
+    machine.on(ZERO, Event::Chunk { is_new: true });
+    assert_eq!(silent(&mut machine), Step::Read);
+    assert_eq!(silent(&mut machine), Step::Open { after: ZERO });
+    // The same for a stream whose head does not come.
+    assert_eq!(silent(&mut machine), Step::Read);
+    assert_eq!(silent(&mut machine), Step::Open { after: ZERO });
+}
+
+#[test]
+fn a_silent_stream_of_a_completed_task_is_replayed_once() {
+    let mut machine = followed();
     machine.on(ZERO, Event::Silent);
     let completed = queried(Report::Completed(Some(answer())));
     assert_eq!(machine.on(ZERO, completed), Step::Open { after: ZERO });
     machine.on(ZERO, Event::Opened);
-    assert_eq!(
-        machine.on(ZERO, Event::Silent),
-        Step::Finish(Ending::Answered(answer()))
-    );
+    let silent = machine.on(ZERO, Event::Silent);
+    assert_eq!(silent, Step::Finish(Ending::Answered(answer())));
 }
 
 #[test]
@@ -280,6 +302,14 @@ fn queries_that_fail_are_repeated_and_those_that_are_refused_are_not() {
     let asked = Some(secs(7));
     let step = machine.on(ZERO, queried(Report::Trouble { retry_after: asked }));
     assert_eq!(step, Step::Query { after: secs(7) });
+    // A client is waiting: it is not kept for as long as an upstream may ask.
+    let step = machine.on(
+        ZERO,
+        queried(Report::Trouble {
+            retry_after: Some(secs(3600)),
+        }),
+    );
+    assert_eq!(step, Step::Query { after: secs(20) });
     let refused = Report::Refused {
         status: 401,
         failure: None,
@@ -328,7 +358,7 @@ fn the_deadline_and_a_stop_end_every_state() {
     for state in states {
         assert_eq!(
             state().on(secs(590), Event::Deadline),
-            Step::Finish(Ending::Deadline)
+            Step::Finish(Ending::Deadline { unreachable: false })
         );
         assert_eq!(
             state().on(secs(1), Event::Stop),

@@ -21,6 +21,8 @@ const REOPEN_MAX: Duration = Duration::from_secs(2);
 /// Backoff after an upstream failure, when it does not say how long.
 const TROUBLE_FIRST: Duration = Duration::from_millis(250);
 const TROUBLE_MAX: Duration = Duration::from_secs(10);
+/// The longest that an upstream's `retry-after` is obeyed while a client waits.
+const ASKED_MAX: Duration = Duration::from_secs(20);
 
 impl Patience {
     /// The gap before query number `polls` (from 0): half as long again each time, up to `poll_max`.
@@ -45,7 +47,15 @@ impl Patience {
 
     /// The gap after `failures` failed queries in a row (from 0), unless the upstream `asked` for another.
     pub fn trouble_gap(&self, failures: u32, asked: Option<Duration>) -> Duration {
-        asked.unwrap_or_else(|| grown(TROUBLE_FIRST, 2.0, failures, TROUBLE_MAX))
+        match asked {
+            Some(_) => self.bounded(asked),
+            None => grown(TROUBLE_FIRST, 2.0, failures, TROUBLE_MAX),
+        }
+    }
+
+    /// What the upstream asks for, as far as somebody who waits for an answer can be asked to wait.
+    pub fn bounded(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or_default().min(ASKED_MAX)
     }
 }
 

@@ -120,8 +120,10 @@ impl ChoiceView<'_> {
 impl<'a> Chunk<'a> {
     /// Reads the data of one event.
     pub fn parse(data: &'a Bytes) -> Result<Self, NotAChunk> {
-        let view: View = serde_json::from_slice(data)
-            .map_err(|error| NotAChunk::Malformed(error.to_string()))?;
+        let malformed = |error: &dyn std::fmt::Display| NotAChunk::Malformed(error.to_string());
+        // What is skipped over is not looked at, so the whole is checked for being text first.
+        let text = std::str::from_utf8(data).map_err(|error| malformed(&error))?;
+        let view: View = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         match (&view.choices, view.error) {
             (None, Some(_)) => Err(NotAChunk::Error(Failure::of_event(data))),
             (None, None) => Err(NotAChunk::Malformed("it has no choices".into())),
@@ -133,19 +135,19 @@ impl<'a> Chunk<'a> {
     ///
     /// Changed is only what OpenAI's types and helpers rely on: one id, time and model through a stream, the model
     /// being the one that was asked for; a role in the first delta of each choice; one finish reason a choice, of
-    /// OpenAI's words. Usage is passed on only to those who asked, and a chunk without choices to nobody else (WIRE.md:
-    /// user code indexes `choices[0]`).
+    /// OpenAI's words. Usage is told once, behind all choices, and only to those who asked; nobody else gets a chunk
+    /// without choices (WIRE.md: user code indexes `choices[0]`).
     pub fn for_client(&self, told: &Transcript, include_usage: bool) -> Option<Bytes> {
         let choices = self.view.choices.as_deref().unwrap_or_default();
-        if choices.is_empty() && !(include_usage && self.view.usage.is_some()) {
+        if choices.is_empty() && !(include_usage && self.is_only_usage() && !told.has_usage) {
             return None;
         }
         let proper_choices = choices
             .iter()
             .enumerate()
             .all(|(at, choice)| choice.is_proper(told.choice(choice.index(at))));
-        let unasked_usage = self.view.usage.is_some() && !include_usage;
-        if proper_choices && !unasked_usage && self.has_proper_envelope(told) {
+        let misplaced_usage = self.view.usage.is_some() && !choices.is_empty();
+        if proper_choices && !misplaced_usage && self.has_proper_envelope(told) {
             return Some(self.data.clone());
         }
         let text = std::str::from_utf8(self.data).ok()?;
@@ -158,7 +160,7 @@ impl<'a> Chunk<'a> {
             edit.set("created", envelope.created);
             edit.set("model", envelope.model);
         }
-        if unasked_usage {
+        if misplaced_usage {
             edit.remove("usage");
         }
         if !proper_choices {
@@ -175,6 +177,11 @@ impl<'a> Chunk<'a> {
             edit.set("choices", format!("[{}]", proper.join(",")));
         }
         edit.finish().map(Bytes::from)
+    }
+
+    /// Whether this is the chunk behind all choices that tells the usage.
+    pub(super) fn is_only_usage(&self) -> bool {
+        self.view.usage.is_some() && self.view.choices.as_ref().is_none_or(Vec::is_empty)
     }
 
     fn has_proper_envelope(&self, told: &Transcript) -> bool {

@@ -64,8 +64,13 @@ fn usage_is_for_those_who_asked() {
         ]
     );
     assert_eq!(
-        stream(&[FIRST, &both, &usage, &empty], true)[1..],
-        [Some(both), Some(usage), None]
+        stream(&[FIRST, &both, &usage, &usage, &empty], true)[1..],
+        [
+            Some(later(r#"{"index":0,"delta":{}}"#, r#","y":2"#)),
+            Some(usage.clone()),
+            None,
+            None
+        ]
     );
 }
 

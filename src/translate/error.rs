@@ -86,7 +86,8 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
             param: None,
             message: said.into(),
             detail: None,
-            retry: Retry::AsUsual,
+            // SDKs send a 409 again, although the same would be refused again.
+            retry: if status == 409 { Retry::Never } else { Retry::AsUsual },
             upstream: None,
         },
     };
@@ -203,11 +204,20 @@ pub fn ended(ending: &Ending, task: &str) -> Option<ApiError> {
                 "server_error",
                 "task_lost",
                 format!(
-                    "FoxAPI no longer tells about task {task} (status {status}{said}). Ask FoxAPI about this task."
+                    "The answer of task {task} cannot be had from FoxAPI (status {status}{said}). Ask FoxAPI about this task."
                 ),
             )
         }
-        Ending::Deadline => ApiError::new(
+        Ending::Deadline { unreachable: true } => ApiError::new(
+            504,
+            "server_error",
+            "task_unreachable",
+            format!(
+                "FoxAPI could not be asked about task {task} before the deadline. The task is billed and may be done; ask \
+                 FoxAPI about it."
+            ),
+        ),
+        Ending::Deadline { unreachable: false } => ApiError::new(
             504,
             "server_error",
             "task_deadline_exceeded",
@@ -334,7 +344,8 @@ mod tests {
                 status: 404,
                 failure: None,
             },
-            Ending::Deadline,
+            Ending::Deadline { unreachable: false },
+            Ending::Deadline { unreachable: true },
             Ending::Stopped,
         ] {
             let error = ended(&ending, "task-7").expect("no answer");

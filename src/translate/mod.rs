@@ -8,6 +8,7 @@ mod finish;
 mod media;
 mod models;
 mod pattern;
+mod replay;
 mod settings;
 mod submission;
 mod tail;
@@ -21,6 +22,7 @@ pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_re
 pub use media::{Upload, suspect};
 pub use models::{Model, NotAModelList, add_aliases, model_list};
 pub use pattern::{ByModel, Pattern};
+pub use replay::{Met, Replay};
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
 pub use tail::{Mismatch, tail, usage_chunk};
@@ -35,6 +37,8 @@ pub struct Identity {
     pub model: String,
     /// Unix seconds.
     pub created: u64,
+    /// How many choices it asked for (`n`).
+    pub choices: u64,
 }
 
 impl Identity {
@@ -49,6 +53,7 @@ impl Identity {
             task: "task-1".into(),
             model: "m".into(),
             created: 1_776_874_481,
+            choices: 1,
         }
     }
 }

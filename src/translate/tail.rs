@@ -74,20 +74,31 @@ pub fn tail(
     if met < told.choices.len() {
         return Err(Mismatch("a choice is missing"));
     }
-    if include_usage
-        && !told.has_usage
-        && let Some(usage) = result.present("usage")
-    {
-        chunks.push(envelope.usage(usage));
+    if include_usage && !told.has_usage {
+        let usage = result
+            .present("usage")
+            .map(RawValue::get)
+            .or(told.usage.as_deref());
+        chunks.extend(usage.map(|usage| envelope.usage(usage)));
     }
     Ok(chunks)
 }
 
-/// The usage chunk that is owed behind a whole stream, from the task's result; `None` when it has no usage.
-pub fn usage_chunk(told: &Transcript, result: &Bytes) -> Option<String> {
-    let result = RawObject::parse(std::str::from_utf8(result).ok()?).ok()?;
-    let envelope = told.envelope(result.get("id"), result.get("created"));
-    Some(envelope.usage(result.present("usage")?))
+/// The usage chunk that is owed behind a whole stream, from the task's result or from the stream itself; `None` when
+/// neither tells.
+pub fn usage_chunk(told: &Transcript, result: Option<&Bytes>) -> Option<String> {
+    let text = result.and_then(|result| std::str::from_utf8(result).ok());
+    let result = text
+        .and_then(|text| RawObject::parse(text).ok())
+        .unwrap_or_default();
+    let usage = result
+        .present("usage")
+        .map(RawValue::get)
+        .or(told.usage.as_deref())?;
+    Some(
+        told.envelope(result.get("id"), result.get("created"))
+            .usage(usage),
+    )
 }
 
 impl Envelope {
@@ -99,7 +110,7 @@ impl Envelope {
     }
 
     /// `delta` is the inside of the delta object; `reason` is JSON text.
-    fn chunk(
+    pub(super) fn chunk(
         &self,
         index: u64,
         delta: &str,
@@ -116,8 +127,8 @@ impl Envelope {
         )
     }
 
-    fn usage(&self, usage: &RawValue) -> String {
-        format!(r#"{}"choices":[],"usage":{}}}"#, self.begin(), usage.get())
+    fn usage(&self, usage: &str) -> String {
+        format!(r#"{}"choices":[],"usage":{}}}"#, self.begin(), usage)
     }
 }
 
@@ -208,7 +219,7 @@ fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch>
     Ok(delta)
 }
 
-fn member(object: &mut String, name: &str, value: &str) {
+pub(super) fn member(object: &mut String, name: &str, value: &str) {
     let comma = if object.is_empty() { "" } else { "," };
     // Writing to a string cannot fail.
     let _ = write!(object, "{comma}\"{name}\":{value}");

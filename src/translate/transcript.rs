@@ -17,7 +17,14 @@ pub struct Transcript {
     /// What they have in common where the first one does not say.
     pub(super) own: Envelope,
     pub(super) choices: Vec<Told>,
+    /// Whether the client has had its usage chunk.
     pub(super) has_usage: bool,
+    /// Usage that came with choices, as JSON text; OpenAI's clients expect it behind all of them.
+    pub(super) usage: Option<String>,
+    /// How many chunks it took.
+    pub(super) chunks: u64,
+    /// How many choices were asked for.
+    expected: u64,
 }
 
 /// What all chunks of a stream have in common. All of it is JSON text.
@@ -61,16 +68,42 @@ impl Transcript {
             },
             choices: Vec::new(),
             has_usage: false,
+            usage: None,
+            chunks: 0,
+            expected: identity.choices,
         }
+    }
+
+    /// The transcript of the same answer before anything was told.
+    pub(super) fn empty(&self) -> Self {
+        Self {
+            begun: self.begun.clone(),
+            own: self.own.clone(),
+            choices: Vec::new(),
+            has_usage: self.has_usage,
+            usage: self.usage.clone(),
+            chunks: 0,
+            expected: self.expected,
+        }
+    }
+
+    /// Whether nothing has been told yet.
+    pub fn is_empty(&self) -> bool {
+        self.chunks == 0
     }
 
     /// Notes a chunk that is being forwarded.
     pub fn add(&mut self, chunk: &Chunk) {
         let view = &chunk.view;
+        self.chunks += 1;
         if self.begun.is_none() {
             self.begun = Some(self.envelope(view.id, view.created));
         }
-        self.has_usage |= view.usage.is_some();
+        match view.usage {
+            Some(_) if chunk.is_only_usage() => self.has_usage = true,
+            Some(usage) => self.usage = Some(usage.get().to_owned()),
+            None => {}
+        }
         for (at, choice) in view.choices.iter().flatten().enumerate() {
             let index = choice.index(at);
             let told = find_or_add(
@@ -85,14 +118,24 @@ impl Transcript {
         }
     }
 
+    /// Whether every choice is finished, and as many were begun as were asked for.
+    pub fn has_all_choices(&self) -> bool {
+        self.is_finished() && self.choices.len() as u64 >= self.expected
+    }
+
     /// Whether every choice that was begun has been given its finish reason.
     pub fn is_finished(&self) -> bool {
         !self.choices.is_empty() && self.choices.iter().all(|told| told.finish_reason.is_some())
     }
 
-    /// Whether the stream has told the usage.
+    /// Whether the client has had its usage chunk.
     pub fn has_usage(&self) -> bool {
         self.has_usage
+    }
+
+    /// Whether the stream told the usage, in whichever way.
+    pub fn knows_usage(&self) -> bool {
+        self.has_usage || self.usage.is_some()
     }
 
     /// The envelope of the chunks told so far, else of a first chunk or result with this id and time.

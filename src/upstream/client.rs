@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{
+    BodyExt, Either, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody,
+};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::Incoming,
@@ -20,11 +22,17 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+use crate::fox::Failure;
+
 use super::{Key, Settings, connect::Connector};
 
 /// Upstream connections kept open without use. Below the minute after which most fronts cut them, because a
 /// submit sent into a connection that is just being cut cannot be told from one that arrived.
 const IDLE_CONNECTION: Duration = Duration::from_secs(25);
+
+/// HTTP/2 flow control, in bytes: what one stream may have unread, and what all streams of a connection may together.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("foxbridge/", env!("CARGO_PKG_VERSION")));
@@ -63,12 +71,14 @@ pub(super) enum NoReply {
     NotConnected(String),
     /// Something may have been sent.
     Broken(String),
+    /// A reply came, and it is longer than `upstream.max_reply`.
+    TooLong(String),
 }
 
 impl NoReply {
     pub(super) fn cause(self) -> String {
         match self {
-            Self::NotConnected(cause) | Self::Broken(cause) => cause,
+            Self::NotConnected(cause) | Self::Broken(cause) | Self::TooLong(cause) => cause,
         }
     }
 }
@@ -83,6 +93,11 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
+    }
+
+    /// What the upstream says went wrong; `None` when the reply is not its own.
+    pub(super) fn failure(&self, key: &Key) -> Option<Failure> {
+        Failure::of_reply(&self.body).map(|failure| key.redacted(failure))
     }
 }
 
@@ -107,6 +122,9 @@ impl Upstream {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION)
+            // Over HTTP/2 all requests share a connection: clients that do not read must not use up its window.
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .build(connector);
         Ok(Self {
             http,
@@ -157,6 +175,11 @@ impl Upstream {
         let call = async {
             let (head, body) = self.send(request).await?.into_parts();
             let body = Limited::new(body, limit).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    return NoReply::TooLong(format!(
+                        "a reply over {limit} bytes ('upstream.max_reply')"
+                    ));
+                }
                 let cause = chain(&*error);
                 NoReply::Broken(format!(
                     "status {}, then the reply broke off: {cause}",
@@ -214,20 +237,24 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// How long the upstream asks to be left alone: `retry-after-ms`, or `retry-after` in seconds or as a date.
+/// How long the upstream asks to be left alone: `retry-after-ms`, or `retry-after` in seconds or as a date; at most a
+/// day.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    if let Some(milliseconds) = text("retry-after-ms").and_then(|text| text.parse().ok()) {
-        return Some(Duration::from_millis(milliseconds));
-    }
-    let after = text("retry-after")?;
-    match after.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let at = httpdate::parse_http_date(after).ok()?;
-            Some(at.duration_since(SystemTime::now()).unwrap_or_default())
-        }
-    }
+    let in_milliseconds = || {
+        text("retry-after-ms")?
+            .parse()
+            .ok()
+            .map(Duration::from_millis)
+    };
+    let in_seconds = || text("retry-after")?.parse().ok().map(Duration::from_secs);
+    let as_date = || {
+        let at = httpdate::parse_http_date(text("retry-after")?).ok()?;
+        Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+    };
+    let asked = in_milliseconds().or_else(in_seconds).or_else(as_date)?;
+    Some(asked.min(LONGEST))
 }
 
 #[cfg(test)]
@@ -249,6 +276,10 @@ mod tests {
         assert_eq!(
             read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),
             Some(Duration::ZERO)
+        );
+        assert_eq!(
+            read("retry-after", "18446744073709551615"),
+            Some(Duration::from_secs(86_400))
         );
         assert_eq!(read("retry-after", "soon"), None);
         assert_eq!(read("x-other", "1"), None);

@@ -38,7 +38,7 @@ impl From<NoReply> for ForwardError {
     fn from(error: NoReply) -> Self {
         match error {
             NoReply::NotConnected(cause) => Self::NotConnected(cause),
-            NoReply::Broken(cause) => Self::Broken(cause),
+            NoReply::Broken(cause) | NoReply::TooLong(cause) => Self::Broken(cause),
         }
     }
 }

@@ -3,6 +3,10 @@ use std::fmt;
 use hyper::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::fox::Failure;
+
+const MASK: &str = "********";
+
 /// A bearer key in the form in which it is sent. Shown nowhere: not by `Debug`, not by hyper.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(HeaderValue);
@@ -33,6 +37,27 @@ impl Key {
         value == self.0.as_bytes() || Some(value) == self.0.as_bytes().strip_prefix(b"Bearer ")
     }
 
+    /// Takes the key out of what the upstream says: some quote the key that they refuse.
+    pub fn redacted(&self, mut failure: Failure) -> Failure {
+        let key = self
+            .0
+            .to_str()
+            .ok()
+            .and_then(|value| value.strip_prefix("Bearer "));
+        if let Some(key) = key {
+            for text in [
+                Some(&mut failure.message),
+                failure.kind.as_mut(),
+                failure.code.as_mut(),
+            ] {
+                if let Some(text) = text.filter(|text| text.contains(key)) {
+                    *text = text.replace(key, MASK);
+                }
+            }
+        }
+        failure
+    }
+
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -40,7 +65,7 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("Key(********)")
+        write!(f, "Key({MASK})")
     }
 }
 
@@ -53,6 +78,15 @@ mod tests {
         let key = Key::new(&"sk-very-secret".into()).unwrap();
         assert!(!format!("{key:?} {:?}", key.header()).contains("secret"));
         assert_ne!(key.digest(), Key::new(&"sk-other".into()).unwrap().digest());
+    }
+
+    #[test]
+    fn a_key_that_the_upstream_quotes_is_taken_out() {
+        let key = Key::new(&"sk-very-secret".into()).unwrap();
+        let failure = key.redacted(Failure::of_event(
+            b"no such key: sk-very-secret, sk-very-secret!",
+        ));
+        assert_eq!(failure.message, "no such key: ********, ********!");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Upstream {
         }
         Err(ModelsError::Refused {
             status: reply.status.as_u16(),
-            failure: Failure::of_reply(&reply.body),
+            failure: reply.failure(key),
             retry_after: reply.retry_after(),
         })
     }

@@ -1,6 +1,9 @@
 use hyper::{Method, StatusCode};
 
-use super::{Key, Upstream, client::Reply};
+use super::{
+    Key, Upstream,
+    client::{NoReply, Reply},
+};
 use crate::{
     fox::{Failure, State, Task, paths},
     task::Report,
@@ -15,19 +18,24 @@ impl Upstream {
             Err(error) => return trouble(id, &error.cause()),
         };
         match self.call(Self::request(Method::GET, uri, key, None)).await {
-            Ok(reply) => read(id, &reply),
+            Ok(reply) => read(key, id, &reply),
+            // It would be as long the next time.
+            Err(NoReply::TooLong(cause)) => Report::Refused {
+                status: StatusCode::OK.as_u16(),
+                failure: Some(Failure::of_event(cause.as_bytes())),
+            },
             Err(error) => trouble(id, &error.cause()),
         }
     }
 }
 
-fn read(id: &str, reply: &Reply) -> Report {
+fn read(key: &Key, id: &str, reply: &Reply) -> Report {
     match reply.status {
         status if status.is_success() => match Task::parse(&reply.body) {
             Ok(task) => match task.state {
                 State::Running => Report::Running,
                 State::Completed(result) => Report::Completed(result),
-                State::Failed(failure) => Report::Failed(failure),
+                State::Failed(failure) => Report::Failed(key.redacted(failure)),
             },
             Err(error) => trouble(id, &error.to_string()),
         },
@@ -40,7 +48,7 @@ fn read(id: &str, reply: &Reply) -> Report {
         }
         status if status.is_client_error() || status.is_redirection() => Report::Refused {
             status: status.as_u16(),
-            failure: Failure::of_reply(&reply.body),
+            failure: reply.failure(key),
         },
         status => {
             tracing::debug!(task = id, %status, "the task query failed");

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api_error::Said,
-    fox::{Failure, Submission, Task, paths},
+    fox::{Failure, State, Submission, Task, paths},
 };
 
 /// A task that was just bought.
@@ -32,7 +32,7 @@ pub enum SubmitError {
         submission: Submission,
         refusal: Box<Refusal>,
     },
-    /// Another status below 500 that is no success: this submission will not be taken.
+    /// A status that says that this submission will not be taken.
     Refused(Box<Refusal>),
     /// Anything else: the task may exist.
     Ambiguous {
@@ -68,11 +68,11 @@ impl Upstream {
         };
         let request = Self::request(Method::POST, uri, key, Some(submission.body().clone()));
         match self.call(request).await {
-            Ok(reply) => read(reply, submission),
+            Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {
                 Err(SubmitError::NotConnected { submission, cause })
             }
-            Err(NoReply::Broken(cause)) => Err(SubmitError::Ambiguous {
+            Err(NoReply::Broken(cause) | NoReply::TooLong(cause)) => Err(SubmitError::Ambiguous {
                 refusal: None,
                 cause,
             }),
@@ -80,7 +80,7 @@ impl Upstream {
     }
 }
 
-fn read(reply: Reply, submission: Submission) -> Result<Submitted, SubmitError> {
+fn read(key: &Key, reply: &Reply, submission: Submission) -> Result<Submitted, SubmitError> {
     let status = reply.status;
     let said = Said {
         status: status.as_u16(),
@@ -89,11 +89,12 @@ fn read(reply: Reply, submission: Submission) -> Result<Submitted, SubmitError> 
     if status.is_success()
         && let Ok(task) = Task::parse(&reply.body)
     {
+        let task = redacted(key, task);
         return Ok(Submitted { task, said });
     }
     let refusal = Box::new(Refusal {
         said,
-        failure: Failure::of_reply(&reply.body),
+        failure: reply.failure(key),
         retry_after: reply.retry_after(),
     });
     Err(if status == StatusCode::TOO_MANY_REQUESTS {
@@ -101,7 +102,7 @@ fn read(reply: Reply, submission: Submission) -> Result<Submitted, SubmitError> 
             submission,
             refusal,
         }
-    } else if status.is_redirection() || status.is_client_error() {
+    } else if is_refusal(status) {
         SubmitError::Refused(refusal)
     } else {
         SubmitError::Ambiguous {
@@ -109,6 +110,19 @@ fn read(reply: Reply, submission: Submission) -> Result<Submitted, SubmitError> 
             cause: format!("status {status} and no task"),
         }
     })
+}
+
+/// Whether a status proves that no task was made. Those about time do not: the request may have gone on regardless.
+fn is_refusal(status: StatusCode) -> bool {
+    let is_about_time = matches!(status.as_u16(), 408 | 425 | 499);
+    (status.is_redirection() || status.is_client_error()) && !is_about_time
+}
+
+fn redacted(key: &Key, mut task: Task) -> Task {
+    if let State::Failed(failure) = task.state {
+        task.state = State::Failed(key.redacted(failure));
+    }
+    task
 }
 
 fn rate_limits(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -39,7 +39,7 @@ impl Upstream {
         if !reply.status.is_success() {
             return Err(UploadError::Refused {
                 status: reply.status.as_u16(),
-                failure: Failure::of_reply(&reply.body).map(Box::new),
+                failure: reply.failure(key).map(Box::new),
             });
         }
         url_of(&reply.body)

@@ -1,0 +1,223 @@
+use super::{
+    Chunk, Transcript,
+    tail::member,
+    transcript::{Told, ToldCall},
+};
+use crate::json::quote;
+
+/// A stream that was opened again and starts over, on its way to where the client was left.
+///
+/// Whether a replay keeps ids, times and the boundaries of chunks is not known (CONTRACT.md, section 3), so what
+/// counts is what the chunks add up to.
+#[derive(Debug)]
+pub struct Replay {
+    transcript: Transcript,
+    chunks: u64,
+    is_level: bool,
+}
+
+/// What a chunk of a replay means to the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Met {
+    /// It has been told all of it.
+    Known,
+    /// It has been told none of it, and the replay is over.
+    New,
+    /// It has been told a part; these chunks bring the rest, and the replay is over.
+    Rest(Vec<String>),
+    /// It has been told something else.
+    Different,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Position {
+    Behind,
+    Level,
+    Ahead,
+    Different,
+}
+
+impl Replay {
+    /// A replay of what `told` tells.
+    pub fn of(told: &Transcript) -> Self {
+        Self {
+            transcript: told.empty(),
+            chunks: 0,
+            is_level: false,
+        }
+    }
+
+    /// Takes the next chunk of the replay. After [`Met::Rest`], the client has been told what this transcript says.
+    pub fn meet(&mut self, told: &Transcript, chunk: &Chunk) -> Met {
+        self.transcript.add(chunk);
+        self.chunks += 1;
+        let was_level = std::mem::take(&mut self.is_level);
+        match position(told, &self.transcript) {
+            Position::Behind => Met::Known,
+            // It adds nothing, but it is one more than there were.
+            Position::Level if was_level && self.chunks > told.chunks => Met::New,
+            Position::Level => {
+                self.is_level = true;
+                Met::Known
+            }
+            Position::Ahead if was_level => Met::New,
+            Position::Ahead => Met::Rest(rest(told, &self.transcript)),
+            Position::Different => Met::Different,
+        }
+    }
+
+    /// Whether the client is just where this replay is.
+    pub fn has_caught_up(&self, told: &Transcript) -> bool {
+        self.is_level && self.chunks >= told.chunks
+    }
+
+    /// The replay's transcript, which takes the place of the one that it has overtaken.
+    pub fn into_transcript(self) -> Transcript {
+        self.transcript
+    }
+}
+
+/// Where a replay stands, seen from what was told. As long as one part of it is behind, it is behind.
+fn position(told: &Transcript, replay: &Transcript) -> Position {
+    let nothing = Told::default();
+    let mut parts = Vec::new();
+    for one in &told.choices {
+        compare(
+            one,
+            replay.choice(one.index).unwrap_or(&nothing),
+            &mut parts,
+        );
+    }
+    for one in replay
+        .choices
+        .iter()
+        .filter(|one| told.choice(one.index).is_none())
+    {
+        compare(&nothing, one, &mut parts);
+    }
+    for wanted in [Position::Different, Position::Behind, Position::Ahead] {
+        if parts.contains(&wanted) {
+            return wanted;
+        }
+    }
+    Position::Level
+}
+
+fn compare(told: &Told, replay: &Told, parts: &mut Vec<Position>) {
+    let reason = |told: &Told| told.finish_reason.unwrap_or_default().to_owned();
+    parts.push(text(&told.content, &replay.content));
+    parts.push(text(&told.reasoning, &replay.reasoning));
+    parts.push(text(&told.refusal, &replay.refusal));
+    parts.push(text(&reason(told), &reason(replay)));
+    let nothing = ToldCall::default();
+    let find = |calls: &[ToldCall], index: u64| {
+        calls
+            .iter()
+            .find(|call| call.index == index)
+            .cloned()
+            .unwrap_or_default()
+    };
+    for call in &told.tool_calls {
+        let other = find(&replay.tool_calls, call.index);
+        parts.push(text(&call.name, &other.name));
+        parts.push(text(&call.arguments, &other.arguments));
+    }
+    for call in replay
+        .tool_calls
+        .iter()
+        .filter(|call| !told.tool_calls.iter().any(|told| told.index == call.index))
+    {
+        // A call whose name is still to come is ahead all the same.
+        let is_empty = call.name.is_empty() && call.arguments.is_empty() && *call.id == *nothing.id;
+        parts.push(if is_empty {
+            Position::Level
+        } else {
+            Position::Ahead
+        });
+    }
+}
+
+fn text(told: &str, replay: &str) -> Position {
+    if told.len() == replay.len() {
+        if told == replay {
+            Position::Level
+        } else {
+            Position::Different
+        }
+    } else if told.starts_with(replay) {
+        Position::Behind
+    } else if replay.starts_with(told) {
+        Position::Ahead
+    } else {
+        Position::Different
+    }
+}
+
+/// The chunks that bring the client from `told` to `replay`, which goes on from it.
+fn rest(told: &Transcript, replay: &Transcript) -> Vec<String> {
+    let envelope = told.envelope(None, None);
+    let nothing = Told::default();
+    let mut chunks = Vec::new();
+    for choice in &replay.choices {
+        let before = told.choice(choice.index).unwrap_or(&nothing);
+        let delta = delta(before, choice);
+        let reason = choice
+            .finish_reason
+            .filter(|_| before.finish_reason.is_none());
+        if !delta.is_empty() || reason.is_some() {
+            chunks.push(envelope.chunk(choice.index, &delta, None, reason));
+        }
+    }
+    chunks
+}
+
+/// What `now` has more than `before`, as the inside of a delta.
+fn delta(before: &Told, now: &Told) -> String {
+    let mut delta = String::new();
+    if !before.has_role {
+        member(&mut delta, "role", "\"assistant\"");
+    }
+    for (name, before, now) in [
+        ("content", &before.content, &now.content),
+        ("reasoning_content", &before.reasoning, &now.reasoning),
+        ("refusal", &before.refusal, &now.refusal),
+    ] {
+        match now.strip_prefix(before.as_str()) {
+            Some(rest) if !rest.is_empty() => member(&mut delta, name, &quote(rest)),
+            _ => {}
+        }
+    }
+    let calls: Vec<String> = now
+        .tool_calls
+        .iter()
+        .filter_map(|call| rest_of_call(before, call))
+        .collect();
+    if !calls.is_empty() {
+        member(&mut delta, "tool_calls", &format!("[{}]", calls.join(",")));
+    }
+    delta
+}
+
+fn rest_of_call(before: &Told, now: &ToldCall) -> Option<String> {
+    let index = now.index;
+    let Some(before) = before.tool_calls.iter().find(|call| call.index == index) else {
+        return Some(format!(
+            r#"{{"index":{index},"id":{},"type":"function","function":{{"name":{},"arguments":{}}}}}"#,
+            quote(&now.id),
+            quote(&now.name),
+            quote(&now.arguments)
+        ));
+    };
+    let rest = now
+        .arguments
+        .strip_prefix(before.arguments.as_str())
+        .filter(|rest| !rest.is_empty())?;
+    Some(format!(
+        r#"{{"index":{index},"function":{{"arguments":{}}}}}"#,
+        quote(rest)
+    ))
+}
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;
