@@ -21,10 +21,12 @@ impl io::Write for Log {
 }
 
 impl Log {
-    /// The lines about requests so far.
+    /// The lines about this test's requests so far.
     fn lines(&self) -> Vec<String> {
         let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let about_requests = log.lines().filter(|line| line.contains("path="));
+        let about_requests = log
+            .lines()
+            .filter(|line| line.contains("/v1/files/logged-"));
         about_requests.map(str::to_owned).collect()
     }
 }
@@ -37,12 +39,13 @@ async fn the_log_has_one_line_when_all_is_over() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // Everything runs on the thread of this test's runtime.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: one of this thread's own would be passed over where another thread has asked first.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    tracing::callsite::rebuild_interest_cache();
     let (address, mut upstream) = start(|_| ()).await;
 
     let mut client = Client::connect(address).await;
-    let reply = client.begin(request(Method::GET, "/v1/files/a?secret", whole("")));
+    let reply = client.begin(request(Method::GET, "/v1/files/logged-a?secret", whole("")));
     let (down, body) = pieces();
     let mut answered = Response::new(body);
     answered.headers_mut().insert("content-length", 4.into());
@@ -58,7 +61,7 @@ async fn the_log_has_one_line_when_all_is_over() {
     );
     assert!(lines[0].contains("status=200") && !lines[0].contains("secret"));
 
-    let reply = client.begin(request(Method::GET, "/v1/files/b", whole("")));
+    let reply = client.begin(request(Method::GET, "/v1/files/logged-b", whole("")));
     let (down, body) = pieces();
     upstream
         .next()
@@ -76,7 +79,7 @@ async fn the_log_has_one_line_when_all_is_over() {
     );
 
     let mut client = Client::connect(address).await;
-    let reply = client.begin(request(Method::GET, "/v1/files/c", whole("")));
+    let reply = client.begin(request(Method::GET, "/v1/files/logged-c", whole("")));
     let (down, body) = pieces();
     upstream
         .next()
