@@ -9,6 +9,9 @@ mod strict;
 pub use object::{Edit, RawObject};
 pub use strict::{Fault, MAX_DEPTH, check};
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The text of a JSON string; `None` for any other type.
@@ -22,12 +25,49 @@ pub fn string(value: &RawValue) -> Option<std::borrow::Cow<'_, str>> {
     }
 }
 
-/// The elements of a JSON array; `None` for any other type.
+/// How many elements an array may have that is looked into: elements cost memory, and nobody writes as many.
+pub const MAX_ELEMENTS: usize = 100_000;
+
+/// The elements of a JSON array; `None` for any other type, and for one with more than [`MAX_ELEMENTS`].
 pub fn array(value: &RawValue) -> Option<Vec<&RawValue>> {
     if !value.get().starts_with('[') {
         return None;
     }
-    serde_json::from_str(value.get()).ok()
+    serde_json::from_str(value.get())
+        .ok()
+        .map(|Elements(elements)| elements)
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                write!(f, "an array of at most {MAX_ELEMENTS} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut sequence: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = sequence.next_element()? {
+                    if elements.len() == MAX_ELEMENTS {
+                        return Err(A::Error::invalid_length(MAX_ELEMENTS + 1, &self));
+                    }
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+
+        deserializer.deserialize_seq(Each)
+    }
 }
 
 /// A string as JSON text, quotes included.
@@ -51,6 +91,20 @@ pub fn kind(value: &RawValue) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_are_bounded() {
+        let count =
+            |text: &str| array(serde_json::from_str(text).unwrap()).map(|elements| elements.len());
+        assert_eq!(count("[]"), Some(0));
+        assert_eq!(count("[1, [2], {}]"), Some(3));
+        assert_eq!(count("{}"), None);
+        assert_eq!(
+            count(&format!("[{}0]", "0,".repeat(MAX_ELEMENTS - 1))),
+            Some(MAX_ELEMENTS)
+        );
+        assert_eq!(count(&format!("[{}0]", "0,".repeat(MAX_ELEMENTS))), None);
+    }
 
     #[test]
     fn strings_are_borrowed_unless_escaped() {

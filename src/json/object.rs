@@ -1,7 +1,10 @@
 use std::{borrow::Cow, fmt};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// How many members an object may have that is looked into: members cost memory, and nobody writes as many.
+const MAX_MEMBERS: usize = 10_000;
 
 /// A JSON object whose members are known by name and kept as the bytes that they came in.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +149,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(16);
                 while let Some(member) = map.next_entry::<&RawValue, &RawValue>()? {
+                    if members.len() == MAX_MEMBERS {
+                        return Err(A::Error::custom(format_args!(
+                            "an object has more than {MAX_MEMBERS} members"
+                        )));
+                    }
                     members.push(member);
                 }
                 Ok(RawObject { members })
@@ -184,6 +192,20 @@ mod tests {
             Some(
                 r#"{"big":123456789012345678901234567890,"x":2,"k\u0061":"\ud83e\udd8a","new":true}"#
             )
+        );
+    }
+
+    #[test]
+    fn members_are_bounded() {
+        let object = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| format!("\"k{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(RawObject::parse(&object(MAX_MEMBERS)).is_ok());
+        let error = RawObject::parse(&object(MAX_MEMBERS + 1)).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 10000 members"),
+            "{error}"
         );
     }
 

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// How deep objects and arrays may nest: what serde_json and most other readers take at most.
 pub const MAX_DEPTH: usize = 128;
@@ -13,6 +13,9 @@ pub enum Fault {
     /// Readers disagree about which of the two counts, so neither can be trusted.
     #[error("the name {0:?} appears twice in one object")]
     RepeatedName(String),
+    /// Half of a pair: most readers refuse it, the others replace it.
+    #[error("it has an escape such as \\ud800 that stands for no character")]
+    LoneSurrogate,
 }
 
 /// Checks a text that is known to be valid JSON for what serde_json lets pass in skipped parts: bottomless
@@ -29,8 +32,12 @@ pub fn check(text: &str) -> Result<(), Fault> {
         match byte {
             b'"' => {
                 let end = string_end(bytes, at);
+                let string = text.get(at..end).unwrap_or_default();
+                if has_lone_surrogate(string) {
+                    return Err(Fault::LoneSurrogate);
+                }
                 if name_is_next {
-                    names.push(text.get(at..end).unwrap_or_default());
+                    names.push(string);
                     name_is_next = false;
                 }
                 at = end + 1;
@@ -81,6 +88,34 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
         at += 2;
     }
     bytes.len()
+}
+
+/// Whether the inside of a string has half a surrogate pair among its escapes.
+fn has_lone_surrogate(string: &str) -> bool {
+    let mut rest = string;
+    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+        let escape = rest.get(at..).unwrap_or_default();
+        let length = match unit(escape) {
+            Some(0xD800..=0xDBFF) => {
+                let low = escape.get(6..).and_then(unit);
+                if !matches!(low, Some(0xDC00..=0xDFFF)) {
+                    return true;
+                }
+                12
+            }
+            Some(0xDC00..=0xDFFF) => return true,
+            Some(_) => 6,
+            None => 2,
+        };
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+/// The UTF-16 unit of a `\uXXXX` that `text` begins with.
+fn unit(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u32::from_str_radix(digits, 16).ok()
 }
 
 /// A name that occurs more than once. Few names are compared pair by pair; many are sorted first, so that a
@@ -150,6 +185,27 @@ mod tests {
             r#""a""#,
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_pair_is_no_character() {
+        for lone in [
+            r#""\ud800""#,
+            r#"{"a":["x\udc00"]}"#,
+            r#"{"\ud83e\ud83e":1}"#,
+            r#""\ud83ex\udd8a""#,
+            r#""\\\ud800""#,
+        ] {
+            assert_eq!(check(lone), Err(Fault::LoneSurrogate), "{lone}");
+        }
+        for whole in [
+            r#""\ud83e\udd8a""#,
+            r#""\\ud800""#,
+            r#""\u00e9\n\"\\""#,
+            r#""\uD83E\uDD8A""#,
+        ] {
+            assert_eq!(check(whole), Ok(()), "{whole}");
         }
     }
 

@@ -113,7 +113,7 @@ pub(super) fn parse_object<'a>(
         ))
     })?;
     let object = RawObject::parse(text).map_err(|error| {
-        if error.is_data() {
+        if error.is_data() && !text.trim_start().starts_with('{') {
             RequestFault::body(format!(
                 "The request body is not a JSON object. Send an object with {members}."
             ))
@@ -135,8 +135,15 @@ fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
     let value = object
         .present("messages")
         .ok_or_else(|| RequestFault::missing("messages"))?;
-    let messages = json::array(value).ok_or_else(|| {
-        RequestFault::wrong_type("messages", "an array of objects", json::kind(value))
+    let messages = json::array(value).ok_or_else(|| match json::kind(value) {
+        "an array" => RequestFault::invalid_value(
+            "messages",
+            format!(
+                "Invalid 'messages': more than {} of them. Send fewer.",
+                json::MAX_ELEMENTS
+            ),
+        ),
+        other => RequestFault::wrong_type("messages", "an array of objects", other),
     })?;
     if messages.is_empty() {
         return Err(RequestFault {
