@@ -211,7 +211,7 @@ pub(super) const SERVER_READ_TIMEOUT: Key = Key {
     default: Some("60s"),
     form: Form::Text,
     expected: DURATION,
-    why: "How long a client may take to send its headers, and then its body.",
+    why: "How long a client may take to send its headers, then its body; and how long it may read nothing.",
 };
 pub(super) const SERVER_SHUTDOWN_GRACE: Key = Key {
     name: "server.shutdown_grace",

@@ -5,8 +5,8 @@ use hyper::{Method, Request, StatusCode, header::HeaderValue};
 use super::reply;
 use crate::api_error::ApiError;
 
-/// One request's line in the log. It is written when the request has been answered to its last byte, or when the
-/// client left before that. Never keys, never content.
+/// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
+/// the client left before that. Never keys, never content.
 pub(super) struct Access {
     request_id: HeaderValue,
     method: Method,
@@ -14,6 +14,7 @@ pub(super) struct Access {
     began: Instant,
     model: Option<String>,
     task: Option<String>,
+    is_submitting: bool,
     is_finished: bool,
 }
 
@@ -32,6 +33,7 @@ impl Access {
             began: Instant::now(),
             model: None,
             task: None,
+            is_submitting: false,
             is_finished: false,
         }
     }
@@ -47,6 +49,11 @@ impl Access {
 
     pub(super) fn set_model(&mut self, model: &str) {
         self.model = Some(model.chars().take(100).collect());
+    }
+
+    /// From here to [`Access::set_task`], nobody knows whether a task was made.
+    pub(super) fn set_submitting(&mut self) {
+        self.is_submitting = true;
     }
 
     pub(super) fn set_task(&mut self, task: &str) {
@@ -77,7 +84,12 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
-        if !self.is_finished {
+        if !self.is_finished && self.is_submitting && self.task.is_none() {
+            tracing::warn!(
+                id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
+                model = self.model, "the client left during the submit: a task may have been made and billed"
+            );
+        } else if !self.is_finished {
             tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
                 model = self.model, task = self.task, "the client left"

@@ -1,6 +1,6 @@
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -44,7 +44,12 @@ pub(super) async fn converse(
         let body = body::read_json(&head.headers, incoming, &app.settings).await?;
         Ok((key, body))
     };
-    let (key, body) = match read.await {
+    // Nothing has been bought yet, so a stop may end it; from the submit on, the relay knows how.
+    let read = tokio::select! {
+        read = read => read,
+        () = app.stop.cancelled() => Err(shutting_down()),
+    };
+    let (key, body) = match read {
         Ok(read) => read,
         Err(error) => {
             let mut reply = refuse(&error, access);
@@ -92,7 +97,11 @@ async fn accept(
     let request = ChatRequest::parse(&body)?;
     access.set_model(&request.model);
     let mut draft = translate::draft(&request, &body, &app.models)?;
-    let urls = relay::upload(&context, draft.uploads()).await?;
+    let urls = tokio::select! {
+        urls = relay::upload(&context, draft.uploads()) => urls?,
+        () = context.stop.cancelled() => return Err(shutting_down()),
+    };
+    access.set_submitting();
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
     let submitted = relay::submit(&context, draft.submission(&urls)).await;
@@ -194,6 +203,16 @@ fn with_part(error: ApiError, request: &ChatRequest) -> ApiError {
         },
         _ => error,
     }
+}
+
+fn shutting_down() -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "server_shutting_down",
+        "foxbridge is being stopped; nothing was bought. Send the request again.",
+    )
+    .with_retry(Retry::After(Duration::from_secs(1)))
 }
 
 fn not_a_completion(task: &str, detail: &str) -> ApiError {

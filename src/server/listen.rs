@@ -114,7 +114,10 @@ fn accept(
                 async move { Ok::<_, Infallible>(route::handle(app, request, is_ambiguous).await) }
             }
         });
-        let connection = server.serve_connection(TokioIo::new(Wire::new(stream, heads)), service);
+        let connection = server.serve_connection(
+            TokioIo::new(Wire::new(stream, heads, read_timeout)),
+            service,
+        );
         let connection = watcher.watch(connection.into_owned());
         tokio::pin!(connection);
         // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough

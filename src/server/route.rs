@@ -3,7 +3,7 @@ use std::sync::Arc;
 use hyper::{
     Method, Request,
     body::Incoming,
-    header::{ALLOW, HeaderValue, TRANSFER_ENCODING},
+    header::{ALLOW, HeaderMap, HeaderValue, TRANSFER_ENCODING},
 };
 use percent_encoding::percent_decode_str;
 
@@ -31,6 +31,8 @@ pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, is_ambiguo
         reply
     } else if is_ambiguous {
         refuse(&ambiguous_framing(), access)
+    } else if !is_plainly_chunked(request.headers()) {
+        refuse(&encoded_transfer(), access)
     } else {
         dispatch(&app, request, access).await
     };
@@ -80,6 +82,25 @@ async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access
             }
         },
     }
+}
+
+/// Whether the body needs no decoding but that of its chunks.
+fn is_plainly_chunked(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    encodings.all(|encoding| {
+        encoding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked")
+    })
+}
+
+fn encoded_transfer() -> ApiError {
+    ApiError::invalid_request(
+        400,
+        "bad_request",
+        "The request's 'transfer-encoding' is not read. Send the body with 'content-length', or plainly chunked.",
+    )
 }
 
 fn ambiguous_framing() -> ApiError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub struct Settings {
     /// The longest request body that is read, in bytes.
     pub max_body: usize,
-    /// How long a client may take to send its headers, and then its body.
+    /// How long a client may take to send its headers, and then its body; and how long it may read nothing.
     pub read_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM.
     pub shutdown_grace: Duration,

@@ -2,9 +2,13 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::{framing::HeadWatch, reply};
 use crate::api_error::ApiError;
@@ -18,6 +22,10 @@ use crate::api_error::ApiError;
 pub(super) struct Wire<S> {
     stream: S,
     heads: HeadWatch,
+    /// How long a client may take nothing of what is written to it.
+    patience: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// What is written in place of hyper's refusal, how far it has been, and how much of hyper's it stands for.
     refusal: Option<Refusal>,
 }
@@ -29,10 +37,12 @@ struct Refusal {
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, heads: HeadWatch) -> Self {
+    pub(super) fn new(stream: S, heads: HeadWatch, patience: Duration) -> Self {
         Self {
             stream,
             heads,
+            patience,
+            stalled: None,
             refusal: None,
         }
     }
@@ -54,6 +64,30 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         let stands_for = refusal.stands_for;
         self.refusal = None;
         Poll::Ready(Some(Ok(stands_for)))
+    }
+}
+
+impl<S> Wire<S> {
+    /// Ends a connection whose client has stopped reading: a write that stays pending would otherwise hold the
+    /// request, and the upstream's stream behind it, for as long as the client likes.
+    fn in_time<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client stopped reading",
+        )))
     }
 }
 
@@ -121,14 +155,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.heads.on_write();
-        if self.refusal.is_none() {
-            self.refusal = in_our_words(buf);
+        let this = &mut *self;
+        this.heads.on_write();
+        if this.refusal.is_none() {
+            this.refusal = in_our_words(buf);
         }
-        match ready!(self.poll_refusal(context)) {
-            Some(done) => Poll::Ready(done),
-            None => Pin::new(&mut self.stream).poll_write(context, buf),
-        }
+        let written = match this.poll_refusal(context) {
+            Poll::Ready(None) => Pin::new(&mut this.stream).poll_write(context, buf),
+            Poll::Ready(Some(done)) => Poll::Ready(done),
+            Poll::Pending => Poll::Pending,
+        };
+        this.in_time(context, written)
     }
 
     fn poll_write_vectored(
@@ -136,14 +173,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.heads.on_write();
-        if self.refusal.is_none() {
-            self.refusal = bufs.first().and_then(|head| in_our_words(head));
+        let this = &mut *self;
+        this.heads.on_write();
+        if this.refusal.is_none() {
+            this.refusal = bufs.first().and_then(|head| in_our_words(head));
         }
-        match ready!(self.poll_refusal(context)) {
-            Some(done) => Poll::Ready(done),
-            None => Pin::new(&mut self.stream).poll_write_vectored(context, bufs),
-        }
+        let written = match this.poll_refusal(context) {
+            Poll::Ready(None) => Pin::new(&mut this.stream).poll_write_vectored(context, bufs),
+            Poll::Ready(Some(done)) => Poll::Ready(done),
+            Poll::Pending => Poll::Pending,
+        };
+        this.in_time(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -162,6 +202,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::framing::Verdict;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn only_hypers_own_refusals_are_reworded() {
@@ -181,5 +223,35 @@ mod tests {
         ] {
             assert!(in_our_words(ours).is_none());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_reading_is_given_up() {
+        let (ours, _theirs) = tokio::io::duplex(16);
+        let patience = Duration::from_secs(60);
+        let mut wire = Wire::new(ours, HeadWatch::new(Verdict::default()), patience);
+        let began = tokio::time::Instant::now();
+        let error = wire.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_slowly_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut wire = Wire::new(
+            ours,
+            HeadWatch::new(Verdict::default()),
+            Duration::from_secs(60),
+        );
+        let reader = tokio::spawn(async move {
+            let mut buf = [0; 16];
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                theirs.read_exact(&mut buf).await.unwrap();
+            }
+        });
+        wire.write_all(&[0; 128]).await.unwrap();
+        reader.await.unwrap();
     }
 }
