@@ -1,5 +1,9 @@
 use super::*;
 use crate::translate::Identity;
+use crate::{
+    fox::Frame,
+    sse::{Decoder, Item},
+};
 use proptest::prelude::*;
 
 fn bytes(text: &str) -> Bytes {
@@ -176,5 +180,44 @@ proptest! {
             }
         }
         prop_assert!(ids.len() <= 1, "{:?}", ids);
+    }
+}
+
+proptest! {
+    /// However the network cuts an event stream into reads, the client gets the same chunks.
+    #[test]
+    fn reads_may_fall_anywhere(
+        texts in proptest::collection::vec(".{0,20}", 1..8),
+        sizes in proptest::collection::vec(1usize..40, 1..20),
+        end in prop_oneof![Just("\n"), Just("\r\n"), Just("\r")],
+    ) {
+        let choice = |text: &str| {
+            let text = json::quote(text);
+            format!(r#"{{"index":0,"delta":{{"role":"assistant","content":{text}}},"finish_reason":null}}"#)
+        };
+        let said: Vec<String> = texts.iter().map(|text| later(&choice(text), "")).collect();
+        let events: String =
+            said.iter().map(|json| format!("event: chunk{end}data: {json}{end}{end}: beat{end}{end}")).collect();
+        let mut decoder = Decoder::new(1 << 20);
+        let mut told = Transcript::new(&Identity::example());
+        let mut sent = Vec::new();
+        let mut rest = events.as_bytes();
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (read, behind) = rest.split_at((*size).min(rest.len()));
+            rest = behind;
+            decoder.push(Bytes::copy_from_slice(read));
+            while let Some(item) = decoder.next() {
+                let Item::Event(event) = item else { panic!("nothing is oversized") };
+                let Frame::Chunk(data) = Frame::read(&event.name, event.data) else { panic!("every event is a chunk") };
+                let chunk = Chunk::parse(&data).unwrap();
+                sent.extend(chunk.for_client(&told, false));
+                told.add(&chunk);
+            }
+        }
+        let sent: Vec<String> = sent.iter().map(|json| String::from_utf8(json.to_vec()).unwrap()).collect();
+        prop_assert_eq!(sent, said);
     }
 }

@@ -66,7 +66,7 @@ async fn bodies_that_are_no_json_object() {
         (
             "a lone surrogate",
             CHAT.replace("count", "\\ud800").into_bytes(),
-            Some("messages[0].content"),
+            None,
         ),
         (
             "NaN",
