@@ -40,7 +40,7 @@ fn last_piece(
         Ok(chunks) => {
             let count = pursuit.chunks() + chunks.len() as u64;
             for chunk in chunks {
-                write_data(&mut out, &pursuit.in_dialect(chunk.into()));
+                write_data(&mut out, &pursuit.telling().in_dialect(chunk.into()));
             }
             out.extend_from_slice(DONE);
             report(Ok(count));
@@ -54,15 +54,16 @@ fn last_piece(
 }
 
 /// The chunks that are still owed at the end.
-fn owed(pursuit: &Pursuit, ending: &Ending) -> Result<Vec<String>, ApiError> {
+fn owed(pursuit: &mut Pursuit, ending: &Ending) -> Result<Vec<String>, ApiError> {
     if let Some(error) = translate::ended(ending, pursuit.task()) {
         return Err(error);
     }
-    let told = pursuit.transcript();
-    let owes_usage = pursuit.owes_usage();
+    let owes_usage = pursuit.telling().owes_usage();
+    let task = pursuit.task().to_owned();
+    let told = pursuit.telling().transcript();
     match ending {
         Ending::Answered(result) => translate::tail(told, result, owes_usage)
-            .map_err(|mismatch| incomplete(pursuit.task(), &mismatch)),
+            .map_err(|mismatch| incomplete(&task, &mismatch)),
         Ending::Settled(result) if owes_usage => Ok(translate::usage_chunk(told, Some(result))
             .into_iter()
             .collect()),

@@ -3,19 +3,21 @@
 //! A request first becomes a task ([`submit`]); the task then is a [`Pursuit`], which [`wait`] follows to its
 //! result and [`live`] turns into the client's event stream.
 
-mod alarm;
+mod limits;
 mod live;
 mod perform;
 mod pursuit;
 mod settings;
 mod submit;
+mod telling;
 mod upload;
 mod wait;
 
 pub use live::live;
-pub use pursuit::{Purpose, Pursuit};
+pub use pursuit::Pursuit;
 pub use settings::Settings;
 pub use submit::submit;
+pub use telling::Purpose;
 pub use upload::upload;
 pub use wait::{Waited, wait};
 

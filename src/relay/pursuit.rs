@@ -1,19 +1,20 @@
 use std::{pin::Pin, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
-    Context,
-    alarm::Alarm,
+    Context, Purpose,
+    limits::Limits,
     perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
+    telling::{Heard, Telling},
 };
 use crate::{
     fox::{Failure, Frame, State, Task},
-    sse::{Item, write_data},
+    sse::Item,
     task::{Ending, Event, Lifecycle, Report, Step},
-    translate::{Chunk, Dialect, Identity, Met, NotAChunk, Replay, Transcript},
+    translate::{Chunk, Dialect, Identity, NotAChunk, Transcript},
     upstream::NotOpened,
 };
 
@@ -26,30 +27,9 @@ pub struct Pursuit {
     machine: Lifecycle,
     step: Step,
     accepted: Instant,
-    /// When the silence of the open stream becomes suspicious.
-    silent_at: Instant,
-    /// When the silence towards the client must be broken.
-    quiet_at: Instant,
-    alarm: Alarm,
+    limits: Limits,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
-    purpose: Purpose,
-    dialect: Dialect,
-    transcript: Transcript,
-    /// While a stream that was opened again repeats what the client knows.
-    replay: Option<Replay>,
-    /// Whether this stream had something that could not be read: only its own count can prove it whole.
-    has_hole: bool,
-    /// Frames for the client that have not been taken yet.
-    out: BytesMut,
-}
-
-/// What the answer is pursued for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// An answer in one piece, which is the task's result.
-    Whole,
-    /// A stream, with or without a usage chunk at its end.
-    Live { include_usage: bool },
+    telling: Telling,
 }
 
 /// How far [`Pursuit::advance`] came.
@@ -71,7 +51,6 @@ impl Pursuit {
         identity: &Identity,
         purpose: Purpose,
     ) -> Self {
-        let now = Instant::now();
         let stream_uri = if follows {
             // Polling brings the same answer, only later: better than an error for a task that is paid for.
             let uri = context.upstream.stream_uri(&task);
@@ -89,35 +68,27 @@ impl Pursuit {
             State::Completed(result) => on_report(Report::Completed(result)),
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
-        let quiet_at = now + context.stream.keepalive;
         let mut pursuit = Self {
             ongoing: Ongoing::default(),
             machine,
-            step,
-            accepted: now,
-            silent_at: now,
-            quiet_at,
-            alarm: Alarm::new(context.deadline.min(quiet_at)),
+            step: Step::Read,
+            accepted: Instant::now(),
+            limits: Limits::new(&context),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
-            purpose,
-            dialect: Dialect::Chat,
-            transcript: Transcript::new(identity),
-            replay: None,
-            has_hole: false,
-            out: BytesMut::new(),
+            telling: Telling::new(identity, purpose),
             target: Target {
                 context,
                 task: task.id,
                 stream_uri,
             },
         };
-        pursuit.listen_anew();
+        pursuit.go_on_with(step);
         pursuit
     }
 
     /// Writes the frames for the client in `dialect` instead of a chat's words.
     pub fn speaking(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
+        self.telling.set_dialect(dialect);
         self
     }
 
@@ -126,34 +97,29 @@ impl Pursuit {
         &self.target.task
     }
 
-    pub(super) fn into_transcript(self) -> Transcript {
-        self.transcript
+    pub(super) fn telling(&mut self) -> &mut Telling {
+        &mut self.telling
     }
 
-    pub(super) fn transcript(&self) -> &Transcript {
-        &self.transcript
+    pub(super) fn into_transcript(self) -> Transcript {
+        self.telling.into_transcript()
     }
 
     pub(super) fn chunks(&self) -> u64 {
         self.machine.forwarded()
     }
 
-    /// A chat chunk as the client is told it.
-    pub(super) fn in_dialect(&mut self, chunk: Bytes) -> Bytes {
-        self.dialect.chunk(chunk)
-    }
-
-    /// The frames written since the last call, as one piece: what was read at once is written at once.
+    /// The frames for the client since the last call.
     pub(super) fn take(&mut self) -> Bytes {
-        self.quiet_at = Instant::now() + self.target.context.stream.keepalive;
-        self.out.split().freeze()
+        self.limits.told();
+        self.telling.take()
     }
 
     /// Goes on until there are frames to take, the client needs a sign of life, or the task has ended.
     pub(super) async fn advance(&mut self) -> Progress {
         loop {
             self.use_up_read();
-            if !self.out.is_empty() {
+            if self.telling.has_frames() {
                 return Progress::Wrote;
             }
             if let Step::Finish(ending) = &self.step {
@@ -163,8 +129,14 @@ impl Pursuit {
             tokio::select! {
                 biased;
                 () = &mut self.stopped => self.happened(Event::Stop),
-                () = self.alarm.rings() => {
-                    if self.look_at_limits() {
+                () = self.limits.reached() => {
+                    let due = self.limits.due();
+                    if due.deadline {
+                        self.happened(Event::Deadline);
+                    } else if due.silence {
+                        self.happened(Event::Silent);
+                    }
+                    if due.quiet && !self.telling.break_silence() {
                         return Progress::Quiet;
                     }
                 }
@@ -180,9 +152,14 @@ impl Pursuit {
 
     fn go_on_with(&mut self, step: Step) {
         self.step = step;
-        if matches!(self.step, Step::Open { .. }) {
-            self.ongoing.forget_stream();
-            self.listen_anew();
+        match self.step {
+            Step::Open { .. } => {
+                self.ongoing.forget_stream();
+                // The head of a stream may well come only with its first chunk, so opening one has no other limit.
+                self.limits.listen();
+            }
+            Step::Read | Step::Forward => self.limits.go_on_listening(),
+            Step::Query { .. } | Step::Finish(_) => self.limits.stop_listening(),
         }
     }
 
@@ -197,15 +174,11 @@ impl Pursuit {
                 self.ongoing.forget_stream();
                 self.happened(Event::Cut);
             }
-            Done::Queried(report) => {
-                self.happened(Event::Queried(report));
-                self.listen_anew();
-            }
+            Done::Queried(report) => self.happened(Event::Queried(report)),
             Done::Opened => {
-                self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
-                self.has_hole = false;
+                self.telling.begin_stream();
                 self.happened(Event::Opened);
-                self.listen_anew();
+                self.limits.listen();
             }
             Done::NotOpened(NotOpened { retry_after, cause }) => {
                 tracing::debug!(
@@ -216,19 +189,6 @@ impl Pursuit {
                 self.happened(Event::NotOpened { retry_after });
             }
         }
-    }
-
-    /// The silence of the stream counts from now. The head of a stream may well come only with its first chunk, so
-    /// opening one has the same limit and no other.
-    fn listen_anew(&mut self) {
-        self.silent_at = Instant::now() + self.target.context.stream.idle;
-        if self.is_listening() {
-            self.alarm.no_later_than(self.silent_at);
-        }
-    }
-
-    fn is_listening(&self) -> bool {
-        matches!(self.step, Step::Read | Step::Open { .. })
     }
 
     /// Works off what has been read, until the machine wants something else than to read on.
@@ -256,7 +216,7 @@ impl Pursuit {
             cause,
             "an event of the task's stream was skipped"
         );
-        self.has_hole = true;
+        self.telling.miss();
         None
     }
 
@@ -272,34 +232,16 @@ impl Pursuit {
         match frame {
             Frame::Chunk(data) => self.on_chunk(now, &data),
             Frame::Done { total } => {
-                let is_level = self.replay.is_none();
-                let finished = match total {
-                    Some(_) => self.transcript.is_finished(),
-                    None => self.transcript.has_all_choices() && !self.has_hole,
-                };
                 let done = Event::Done {
                     total,
-                    finished: is_level && finished,
-                    owes: self.owes(),
+                    finished: self.telling.is_finished(total.is_some()),
+                    owes: self.telling.owes(),
                 };
                 Some(self.on_last_word(now, done))
             }
             Frame::Error(failure) => Some(self.on_stream_error(now, failure)),
             Frame::Beat => None,
         }
-    }
-
-    /// Whether the client still needs what only the task's result has.
-    fn owes(&self) -> bool {
-        self.purpose == Purpose::Whole || self.owes_usage() && !self.transcript.knows_usage()
-    }
-
-    /// Whether the client is still to get a usage chunk.
-    pub(super) fn owes_usage(&self) -> bool {
-        let asked = Purpose::Live {
-            include_usage: true,
-        };
-        self.purpose == asked && !self.transcript.has_usage()
     }
 
     /// Behind its last word a stream has nothing more to say, whether it is believed or not.
@@ -319,78 +261,16 @@ impl Pursuit {
             Err(NotAChunk::Error(failure)) => return Some(self.on_stream_error(now, failure)),
             Err(error @ NotAChunk::Malformed(_)) => return self.on_unreadable(&error.to_string()),
         };
-        self.silent_at = self.accepted + now + self.target.context.stream.idle;
-        let met = match self.replay.as_mut() {
-            Some(replay) => replay.meet(&self.transcript, &chunk),
-            None => Met::New,
+        self.limits.heard(self.accepted + now);
+        let is_new = match self.telling.hear(&chunk) {
+            Heard::New => true,
+            Heard::Known => false,
+            Heard::Different => return Some(self.on_last_word(now, Event::Diverged)),
         };
-        let is_new = matches!(met, Met::New | Met::Rest(_));
-        let step = match met {
-            Met::Different => return Some(self.on_last_word(now, Event::Diverged)),
-            _ => self.machine.on(now, Event::Chunk { is_new }),
-        };
-        match met {
-            Met::New => self.tell(&chunk),
-            Met::Rest(rest) => self.tell_rest(rest),
-            _ => {
-                self.replay
-                    .take_if(|replay| replay.has_caught_up(&self.transcript));
-            }
-        }
-        // What was to be forwarded has been.
-        Some(if step == Step::Forward {
-            Step::Read
-        } else {
-            step
+        // What was to be forwarded has been told.
+        Some(match self.machine.on(now, Event::Chunk { is_new }) {
+            Step::Forward => Step::Read,
+            step => step,
         })
-    }
-
-    fn tell(&mut self, chunk: &Chunk) {
-        self.replay = None;
-        if let Purpose::Live { include_usage } = self.purpose
-            && let Some(json) = chunk.for_client(&self.transcript, include_usage)
-        {
-            self.write(json);
-        }
-        self.transcript.add(chunk);
-    }
-
-    /// Tells what of a replay's chunk was new, and goes on from the replay.
-    fn tell_rest(&mut self, rest: Vec<String>) {
-        if let Some(replay) = self.replay.take() {
-            self.transcript = replay.into_transcript();
-        }
-        if matches!(self.purpose, Purpose::Live { .. }) {
-            for json in rest {
-                self.write(Bytes::from(json));
-            }
-        }
-    }
-
-    fn write(&mut self, chunk: Bytes) {
-        let json = self.dialect.chunk(chunk);
-        write_data(&mut self.out, &json);
-    }
-
-    /// Sees which limits have been reached, and sets the alarm for the next. `true`: the client's silence has.
-    fn look_at_limits(&mut self) -> bool {
-        let now = Instant::now();
-        let deadline = self.target.context.deadline;
-        if now >= deadline {
-            self.happened(Event::Deadline);
-        } else if self.is_listening() && now >= self.silent_at {
-            self.happened(Event::Silent);
-        }
-        let is_quiet = now >= self.quiet_at;
-        if is_quiet {
-            self.quiet_at = now + self.target.context.stream.keepalive;
-        }
-        let next = deadline.min(self.quiet_at);
-        self.alarm.set(if self.is_listening() {
-            next.min(self.silent_at)
-        } else {
-            next
-        });
-        is_quiet
     }
 }

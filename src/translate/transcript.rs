@@ -118,6 +118,27 @@ impl Transcript {
         }
     }
 
+    /// A chunk that says nothing new, for clients that count chunks; `None` when every choice is finished, for nothing may
+    /// follow that. As the first chunk of a choice it gives its role.
+    pub fn silent_chunk(&mut self) -> Option<String> {
+        if self.choices.is_empty() {
+            self.choices.push(Told {
+                has_role: true,
+                ..Told::default()
+            });
+            let envelope = self.envelope(None, None);
+            let chunk = envelope.chunk(0, r#""role":"assistant","content":"""#, None, None);
+            self.begun = Some(envelope);
+            return Some(chunk);
+        }
+        let index = self
+            .choices
+            .iter()
+            .find(|told| told.finish_reason.is_none())?
+            .index;
+        Some(self.envelope(None, None).chunk(index, "", None, None))
+    }
+
     /// Whether every choice is finished, and as many were begun as were asked for.
     pub fn has_all_choices(&self) -> bool {
         self.is_finished() && self.choices.len() as u64 >= self.expected
@@ -226,6 +247,24 @@ fn find_or_add<T>(
 mod tests {
     use super::*;
     use bytes::Bytes;
+
+    #[test]
+    fn silence_is_broken_without_saying_anything() {
+        let mut transcript = Transcript::new(&Identity::example());
+        let chunk = |delta: &str| {
+            format!(
+                r#"{{"id":"chatcmpl-task-1","object":"chat.completion.chunk","created":1776874481,"model":"m","choices":[{{"index":0,"delta":{{{delta}}},"finish_reason":null}}]}}"#
+            )
+        };
+        let first = transcript.silent_chunk();
+        assert_eq!(first, Some(chunk(r#""role":"assistant","content":"""#)));
+        assert_eq!(transcript.silent_chunk(), Some(chunk("")));
+        let last = Bytes::from_static(
+            br#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        );
+        transcript.add(&Chunk::parse(&last).unwrap());
+        assert_eq!(transcript.silent_chunk(), None);
+    }
 
     #[test]
     fn a_transcript_remembers_what_was_told() {

@@ -193,6 +193,30 @@ async fn silence_is_broken_by_comments() {
     }
 }
 
+/// For clients that count parsed chunks: every third sign of life is a chunk, which says nothing.
+#[tokio::test]
+async fn a_long_silence_is_broken_by_chunks_too() {
+    let bridge = Bridge::with(|config| config.stream.keepalive = Duration::from_millis(30)).await;
+    for (held, first) in [
+        (0, r#""delta":{"role":"assistant","content":""}"#),
+        (3, r#""delta":{}"#),
+    ] {
+        let mut connection = bridge.open().await;
+        let script = format!("words=9 stream=stall@{held}x*");
+        connection.send(&scripted(&script, true).to_bytes()).await;
+        assert_eq!(connection.head().await.status, 200);
+        let body = connection
+            .read_until(|text| text.matches("data: ").count() > held && text.ends_with("\n\n"))
+            .await;
+        let silent = body.rsplit("data: ").next().unwrap();
+        assert!(
+            silent.contains(first) && silent.contains(r#""finish_reason":null"#),
+            "{body}"
+        );
+        assert_eq!(body.matches(": keep-alive\n").count(), 2, "{body}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_is_noticed_also_in_silence() {
     let bridge = Bridge::start().await;

@@ -1,0 +1,177 @@
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    sse::write_data,
+    translate::{Chunk, Dialect, Identity, Met, Replay, Transcript},
+};
+
+/// What the answer is pursued for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An answer in one piece, which is the task's result.
+    Whole,
+    /// A stream, with or without a usage chunk at its end.
+    Live { include_usage: bool },
+}
+
+/// How many times in a row silence is broken by a comment only. Some clients count parsed chunks alone and give up
+/// after two minutes without one (WIRE.md), so the next time is a chunk, though one that says nothing.
+const COMMENTS: u32 = 2;
+
+/// What the client has been told, is being told, and is still owed.
+pub(super) struct Telling {
+    purpose: Purpose,
+    dialect: Dialect,
+    transcript: Transcript,
+    /// While a stream that was opened again repeats what the client knows.
+    replay: Option<Replay>,
+    /// Whether this stream had something that could not be read: only its own count can prove it whole.
+    has_hole: bool,
+    comments: u32,
+    /// Frames for the client that have not been taken yet.
+    out: BytesMut,
+}
+
+/// What a chunk brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    New,
+    Known,
+    Different,
+}
+
+impl Telling {
+    pub(super) fn new(identity: &Identity, purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            dialect: Dialect::Chat,
+            transcript: Transcript::new(identity),
+            replay: None,
+            has_hole: false,
+            comments: 0,
+            out: BytesMut::new(),
+        }
+    }
+
+    pub(super) fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    pub(super) fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    pub(super) fn into_transcript(self) -> Transcript {
+        self.transcript
+    }
+
+    /// Another stream begins, which starts over.
+    pub(super) fn begin_stream(&mut self) {
+        self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
+        self.has_hole = false;
+    }
+
+    /// Something of this stream could not be read.
+    pub(super) fn miss(&mut self) {
+        self.has_hole = true;
+    }
+
+    /// Takes a chunk of the stream, and tells the client what is new in it.
+    pub(super) fn hear(&mut self, chunk: &Chunk) -> Heard {
+        let met = match &mut self.replay {
+            Some(replay) => replay.meet(&self.transcript, chunk),
+            None => Met::New,
+        };
+        match met {
+            Met::New => self.tell(chunk),
+            Met::Rest(rest) => self.tell_rest(rest),
+            Met::Known => {
+                self.replay
+                    .take_if(|replay| replay.has_caught_up(&self.transcript));
+                return Heard::Known;
+            }
+            Met::Different => return Heard::Different,
+        }
+        Heard::New
+    }
+
+    /// Whether the stream that ends now was whole, as far as its chunks tell. `is_counted`: it says how many there
+    /// were.
+    pub(super) fn is_finished(&self, is_counted: bool) -> bool {
+        let is_level = self.replay.is_none();
+        let has_all = match is_counted {
+            true => self.transcript.is_finished(),
+            false => self.transcript.has_all_choices() && !self.has_hole,
+        };
+        is_level && has_all
+    }
+
+    /// Whether the client still needs what only the task's result has.
+    pub(super) fn owes(&self) -> bool {
+        self.purpose == Purpose::Whole || self.owes_usage() && !self.transcript.knows_usage()
+    }
+
+    /// Whether the client is still to get a usage chunk.
+    pub(super) fn owes_usage(&self) -> bool {
+        let asked = Purpose::Live {
+            include_usage: true,
+        };
+        self.purpose == asked && !self.transcript.has_usage()
+    }
+
+    pub(super) fn has_frames(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// The frames written since the last call, as one piece: what was read at once is written at once.
+    pub(super) fn take(&mut self) -> Bytes {
+        self.out.split().freeze()
+    }
+
+    /// A chat chunk as the client is told it.
+    pub(super) fn in_dialect(&mut self, chunk: Bytes) -> Bytes {
+        self.dialect.chunk(chunk)
+    }
+
+    /// Breaks a silence with a chunk that says nothing, when comments alone have done so for long enough; `false`
+    /// where a comment will do.
+    pub(super) fn break_silence(&mut self) -> bool {
+        self.comments += 1;
+        if self.comments <= COMMENTS || self.purpose == Purpose::Whole {
+            return false;
+        }
+        let Some(chunk) = self.transcript.silent_chunk() else {
+            return false;
+        };
+        self.write(chunk.into());
+        true
+    }
+
+    fn tell(&mut self, chunk: &Chunk) {
+        self.replay = None;
+        if let Purpose::Live { include_usage } = self.purpose
+            && let Some(json) = chunk.for_client(&self.transcript, include_usage)
+        {
+            self.write(json);
+        }
+        self.transcript.add(chunk);
+    }
+
+    /// Tells what of a replay's chunk was new, and goes on from the replay.
+    fn tell_rest(&mut self, rest: Vec<String>) {
+        if let Some(replay) = self.replay.take() {
+            self.transcript = replay.into_transcript();
+        }
+        if self.purpose != Purpose::Whole {
+            for json in rest {
+                self.write(json.into());
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: Bytes) {
+        self.comments = 0;
+        let json = self.dialect.chunk(chunk);
+        write_data(&mut self.out, &json);
+    }
+}
