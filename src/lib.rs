@@ -1,7 +1,7 @@
 //! foxbridge: an OpenAI-compatible front for FoxAPI's asynchronous LLM task API.
 //!
 //! Each room has one purpose, and imports run one way: a room may use only rooms of the rows above its own
-//! (`tests/house.rs` holds this). Rows 1 to 3 never do I/O and never see a clock: time enters as an event,
+//! (`tests/house.rs` holds this). Rows 1 to 4 never do I/O and never see a clock: time enters as an event,
 //! delay leaves as a duration.
 //!
 //! | row | rooms |
@@ -10,7 +10,7 @@
 //! | 2 | [`openai`] (the client's words), [`fox`] (the upstream's words), [`sse`] |
 //! | 3 | [`api_error`], [`task`] (the life of one task, as a state machine) |
 //! | 4 | [`translate`] (words into words, pure) |
-//! | 5 | [`upstream`] (one function per upstream call) |
+//! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
 //! | 8 | [`config`] |
@@ -22,6 +22,7 @@ pub mod api_error;
 pub mod config;
 pub mod fox;
 pub mod json;
+pub mod ledger;
 pub mod openai;
 pub mod relay;
 pub mod run;

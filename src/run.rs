@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::Config,
+    ledger::{Ledger, NoRandomness},
     server::{self, App},
     upstream::{Setup, Upstream},
 };
@@ -15,6 +16,8 @@ use crate::{
 pub enum StartError {
     #[error(transparent)]
     Upstream(#[from] Setup),
+    #[error("the ledger cannot be kept: {0}")]
+    Ledger(#[from] NoRandomness),
 }
 
 /// Serves clients on `listener` until `stop` resolves, then finishes what is in flight within
@@ -25,8 +28,10 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
     let upstream = Upstream::new(config.upstream)?;
+    let ledger = Ledger::new(config.ledger)?;
     let app = App::new(
         upstream,
+        ledger,
         config.task,
         config.stream,
         config.models,

@@ -150,6 +150,20 @@ pub(super) const TASK_SUBMIT_RETRIES: Key = Key {
     expected: "a whole number from 0 to 20",
     why: "How often a submit refused with 429 is sent again; after any other failure it could be billed twice.",
 };
+pub(super) const LEDGER_MAX_AGE: Key = Key {
+    name: "ledger.max_age",
+    default: Some("1h"),
+    form: Form::Text,
+    expected: DURATION,
+    why: "How long a request that is sent again finds the task it has bought.",
+};
+pub(super) const LEDGER_MAX_ENTRIES: Key = Key {
+    name: "ledger.max_entries",
+    default: Some("100000"),
+    form: Form::Whole,
+    expected: "a whole number from 1 to 1000000",
+    why: "The most requests that are remembered for that, some 300 bytes each; the oldest are forgotten first.",
+};
 pub(super) const STREAM_IDLE: Key = Key {
     name: "stream.idle",
     default: Some("20s"),
@@ -265,6 +279,8 @@ pub const ALL: &[Key] = &[
     TASK_POLL_MAX,
     TASK_RESULTS_GRACE,
     TASK_SUBMIT_RETRIES,
+    LEDGER_MAX_AGE,
+    LEDGER_MAX_ENTRIES,
     STREAM_IDLE,
     STREAM_KEEPALIVE,
     MODELS_CLAUDE_MAX_TOKENS,

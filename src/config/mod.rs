@@ -29,6 +29,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub upstream: crate::upstream::Settings,
     pub task: crate::task::Patience,
+    pub ledger: crate::ledger::Settings,
     pub stream: crate::relay::Settings,
     pub models: crate::translate::Settings,
     pub server: crate::server::Settings,

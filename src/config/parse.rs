@@ -101,6 +101,11 @@ pub(super) fn tokens(value: &Value) -> Parsed<u32> {
     whole(value, 1, u32::MAX)
 }
 
+/// As many as fit into a few hundred megabytes.
+pub(super) fn entries(value: &Value) -> Parsed<usize> {
+    Ok(whole(value, 1, 1_000_000)? as usize)
+}
+
 pub(super) fn retries(value: &Value) -> Parsed<u32> {
     whole(value, 0, 20)
 }

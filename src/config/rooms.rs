@@ -13,7 +13,7 @@ use super::{
     parse::{self, Misfit, Parsed},
 };
 use crate::{
-    relay, server, task, telemetry,
+    ledger, relay, server, task, telemetry,
     translate::{self, ByModel, Pattern},
     upstream,
 };
@@ -24,6 +24,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let listen = reader.required(&keys::LISTEN, address::listen);
     let upstream = upstream(&mut reader);
     let task = task(&mut reader);
+    let ledger = ledger(&mut reader);
     let stream = stream(&mut reader);
     let models = models(&mut reader);
     let server = server(&mut reader);
@@ -32,6 +33,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         listen: listen?,
         upstream: upstream?,
         task: task?,
+        ledger: ledger?,
         stream: stream?,
         models: models?,
         server: server?,
@@ -92,6 +94,15 @@ fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
         poll_max: poll_max?,
         results_grace: results_grace?,
         submit_retries: submit_retries?,
+    })
+}
+
+fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
+    let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
+    let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::entries);
+    Some(ledger::Settings {
+        max_age: max_age?,
+        max_entries: max_entries?,
     })
 }
 

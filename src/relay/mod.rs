@@ -16,7 +16,7 @@ mod wait;
 pub use live::live;
 pub use pursuit::Pursuit;
 pub use settings::Settings;
-pub use submit::submit;
+pub use submit::{NotBought, submit};
 pub use telling::Purpose;
 pub use upload::upload;
 pub use wait::{Waited, wait};

@@ -15,20 +15,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// The first wait when the upstream says 429 and not for how long; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// A submission that brought no task that anybody knows of.
+pub struct NotBought {
+    pub error: ApiError,
+    /// Whether there is none, for sure; otherwise one may exist all the same.
+    pub is_certain: bool,
+}
+
 /// Turns a submission into a task, with one submit that counts.
 ///
 /// Only a 429 is sent again, `task.submit_retries` times: it says that nothing was accepted. Everything else that
 /// goes wrong is the client's to know.
-pub async fn submit(context: &Context, mut submission: Submission) -> Result<Submitted, ApiError> {
+pub async fn submit(context: &Context, mut submission: Submission) -> Result<Submitted, NotBought> {
     let mut attempts = 0;
     loop {
         let outcome = tokio::select! {
             outcome = context.upstream.submit(&context.key, submission) => outcome,
             () = sleep_until(context.deadline) => {
-                return Err(translate::ambiguous("no reply before 'task.deadline'", None));
+                return Err(unknown(translate::ambiguous("no reply before 'task.deadline'", None)));
             }
             () = context.stop.cancelled() => {
-                return Err(translate::ambiguous("foxbridge was stopped before the reply", None));
+                return Err(unknown(translate::ambiguous("foxbridge was stopped before the reply", None)));
             }
         };
         let (given_back, refusal) = match outcome {
@@ -61,26 +68,43 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Sub
     }
 }
 
-fn explained(error: SubmitError) -> ApiError {
+fn explained(error: SubmitError) -> NotBought {
     match error {
-        SubmitError::NotConnected { cause, .. } => translate::unreachable(&cause),
+        SubmitError::NotConnected { cause, .. } => none(translate::unreachable(&cause)),
         SubmitError::Busy { refusal, .. } | SubmitError::Refused(refusal) => refused(*refusal),
         SubmitError::Ambiguous {
             refusal: None,
             cause,
-        } => translate::ambiguous(&cause, None),
+        } => unknown(translate::ambiguous(&cause, None)),
         SubmitError::Ambiguous {
             refusal: Some(refusal),
             cause,
-        } => translate::ambiguous(&cause, refusal.failure.as_ref()).with_upstream(refusal.said),
+        } => {
+            let error = translate::ambiguous(&cause, refusal.failure.as_ref());
+            unknown(error.with_upstream(refusal.said))
+        }
     }
 }
 
-fn refused(refusal: Refusal) -> ApiError {
+fn refused(refusal: Refusal) -> NotBought {
     let Refusal {
         said,
         failure,
         retry_after,
     } = refusal;
-    translate::refused(said.status, failure.as_ref(), retry_after).with_upstream(said)
+    none(translate::refused(said.status, failure.as_ref(), retry_after).with_upstream(said))
+}
+
+fn none(error: ApiError) -> NotBought {
+    NotBought {
+        error,
+        is_certain: true,
+    }
+}
+
+fn unknown(error: ApiError) -> NotBought {
+    NotBought {
+        error,
+        is_certain: false,
+    }
 }

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{
@@ -14,16 +11,16 @@ use tokio::time::Instant;
 use super::{
     App,
     access::Access,
-    body, credentials,
+    body, credentials, purchase,
     reply::{self, Reply},
     route::refuse,
 };
 use crate::{
     api_error::{ApiError, Retry},
+    ledger::{Claim, Receipt},
     openai::ChatRequest,
     relay::{self, Context, Purpose, Pursuit},
     translate::{self, Dialect, Identity},
-    upstream::Submitted,
 };
 
 /// `POST /v1/chat/completions`.
@@ -47,7 +44,7 @@ pub(super) async fn converse(
     // Nothing has been bought yet, so a stop may end it; from the submit on, the relay knows how.
     let read = tokio::select! {
         read = read => read,
-        () = app.stop.cancelled() => Err(shutting_down()),
+        () = app.stop.cancelled() => Err(purchase::shutting_down()),
     };
     let (key, body) = match read {
         Ok(read) => read,
@@ -66,7 +63,11 @@ pub(super) async fn converse(
         deadline: Instant::now() + app.patience.deadline,
         stop: app.stop.clone(),
     };
-    match accept(app, context, &body, dialect, &mut access).await {
+    let claim = match purchase::claim(&head.headers, head.uri.path(), &body) {
+        Ok(claim) => claim,
+        Err(error) => return refuse(&error, access),
+    };
+    match accept(app, context, claim, &body, dialect, &mut access).await {
         Ok(accepted) => match accepted.purpose {
             Purpose::Live { .. } => stream(accepted, access),
             Purpose::Whole => whole(accepted, access).await,
@@ -78,6 +79,7 @@ pub(super) async fn converse(
 /// A request that has become a task.
 struct Accepted {
     pursuit: Pursuit,
+    receipt: Receipt,
     dialect: Dialect,
     identity: Identity,
     purpose: Purpose,
@@ -89,6 +91,7 @@ struct Accepted {
 async fn accept(
     app: &App,
     context: Context,
+    claim: Claim<'_>,
     body: &Bytes,
     dialect: Dialect,
     access: &mut Access,
@@ -97,21 +100,17 @@ async fn accept(
     let request = ChatRequest::parse(&body)?;
     access.set_model(&request.model);
     let mut draft = translate::draft(&request, &body, &app.models)?;
-    let urls = tokio::select! {
-        urls = relay::upload(&context, draft.uploads()) => urls?,
-        () = context.stop.cancelled() => return Err(shutting_down()),
-    };
-    access.set_submitting();
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
-    let submitted = relay::submit(&context, draft.submission(&urls)).await;
-    let Submitted { task, said } = submitted.map_err(|error| with_part(error, &request))?;
+    let purchase = purchase::find_or_buy(app, &context, claim, draft, access).await;
+    let purchase = purchase.map_err(|error| with_part(error, &request))?;
+    let task = purchase.task;
     access.set_task(&task.id);
 
     let identity = Identity {
         task: task.id.clone(),
         model: request.model.clone().into_owned(),
-        created: unix_now(),
+        created: purchase.created,
         choices: request.choices,
     };
     let purpose = if request.stream {
@@ -122,7 +121,10 @@ async fn accept(
         Purpose::Whole
     };
     let mut headers = HeaderMap::new();
-    reply::pass_on(&mut headers, &said);
+    reply::pass_on(&mut headers, &purchase.said);
+    if purchase.is_found {
+        say(&mut headers, reply::FOUND, "true");
+    }
     say(&mut headers, reply::TASK_ID, &task.id);
     say(&mut headers, reply::MODEL, &upstream_model);
     if !adjustments.is_empty() {
@@ -131,6 +133,7 @@ async fn accept(
     let pursuit = Pursuit::new(context, task, follows, &identity, purpose);
     Ok(Accepted {
         pursuit,
+        receipt: purchase.receipt,
         dialect,
         identity,
         purpose,
@@ -142,6 +145,7 @@ async fn accept(
 async fn whole(accepted: Accepted, access: Access) -> Reply {
     let Accepted {
         pursuit,
+        receipt,
         dialect,
         identity,
         mut headers,
@@ -157,7 +161,7 @@ async fn whole(accepted: Accepted, access: Access) -> Reply {
             if let Some(served) = &completion.served {
                 say(&mut headers, reply::MODEL, served);
             }
-            let mut reply = reply::json(completion.json);
+            let mut reply = reply::answer(completion.json, receipt);
             reply
                 .headers_mut()
                 .insert(reply::PROCESSING, HeaderValue::from(access.milliseconds()));
@@ -173,7 +177,13 @@ async fn whole(accepted: Accepted, access: Access) -> Reply {
 /// Bridges the task's stream.
 fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
-    let report = move |told: Result<u64, &ApiError>| access.finish(StatusCode::OK, told.err());
+    let receipt = accepted.receipt;
+    let report = move |told: Result<u64, &ApiError>| {
+        access.finish(StatusCode::OK, told.err());
+        if told.is_ok() {
+            receipt.delivered();
+        }
+    };
     let mut reply = reply::events(relay::live(
         accepted.pursuit.speaking(accepted.dialect),
         report,
@@ -205,16 +215,6 @@ fn with_part(error: ApiError, request: &ChatRequest) -> ApiError {
     }
 }
 
-fn shutting_down() -> ApiError {
-    ApiError::new(
-        503,
-        "server_error",
-        "server_shutting_down",
-        "foxbridge is being stopped; nothing was bought. Send the request again.",
-    )
-    .with_retry(Retry::After(Duration::from_secs(1)))
-}
-
 fn not_a_completion(task: &str, detail: &str) -> ApiError {
     ApiError::new(
         502,
@@ -224,10 +224,4 @@ fn not_a_completion(task: &str, detail: &str) -> ApiError {
     )
     .with_detail(detail)
     .with_retry(Retry::Never)
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -10,6 +10,7 @@ mod framing;
 mod listen;
 mod models;
 mod passthrough;
+mod purchase;
 mod relayed;
 mod reply;
 mod route;
@@ -19,13 +20,16 @@ mod wire;
 pub use listen::serve;
 pub use settings::Settings;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use tokio_util::sync::CancellationToken;
 
-use crate::{relay, task::Patience, translate, upstream::Upstream};
+use crate::{ledger::Ledger, relay, task::Patience, translate, upstream::Upstream};
 
 /// Everything that the endpoints need, made once.
 pub struct App {
     pub upstream: Upstream,
+    pub ledger: Ledger,
     pub patience: Patience,
     pub stream: relay::Settings,
     pub models: translate::Settings,
@@ -38,6 +42,7 @@ pub struct App {
 impl App {
     pub fn new(
         upstream: Upstream,
+        ledger: Ledger,
         patience: Patience,
         stream: relay::Settings,
         models: translate::Settings,
@@ -46,6 +51,7 @@ impl App {
         let catalog = models::Catalog::new(upstream.models_cache());
         Self {
             upstream,
+            ledger,
             patience,
             stream,
             models,
@@ -54,4 +60,9 @@ impl App {
             catalog,
         }
     }
+}
+
+fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }

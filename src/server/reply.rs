@@ -18,7 +18,10 @@ use hyper::{
 use uuid::Uuid;
 
 use super::relayed::Download;
-use crate::api_error::{ApiError, Retry, Said};
+use crate::{
+    api_error::{ApiError, Retry, Said},
+    ledger::Receipt,
+};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The official SDKs obey it before anything else (WIRE.md, "Retries and time-outs").
@@ -29,6 +32,8 @@ pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-foxbridge-task
 pub(super) const MODEL: HeaderName = HeaderName::from_static("x-foxbridge-model");
 /// The status of the upstream's own reply, behind an error of ours.
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("x-foxbridge-upstream-status");
+/// Said when a request has found the task that it bought before.
+pub(super) const FOUND: HeaderName = HeaderName::from_static("x-foxbridge-found");
 /// As OpenAI sends it.
 pub(super) const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// What was changed in a request so that the upstream takes it.
@@ -39,6 +44,8 @@ pub(super) type Reply = Response<ReplyBody>;
 
 pub(super) enum ReplyBody {
     Whole(Full<Bytes>),
+    /// An answer that was paid for; the receipt is used when it is taken to be written.
+    Answer(Full<Bytes>, Option<Receipt>),
     /// Each piece is written as it comes.
     Pieces(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
     /// The upstream's own, which can break off.
@@ -55,6 +62,12 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
             Self::Whole(full) => Pin::new(full).poll_frame(context).map_err(Into::into),
+            Self::Answer(full, receipt) => {
+                if let Some(receipt) = receipt.take() {
+                    receipt.delivered();
+                }
+                Pin::new(full).poll_frame(context).map_err(Into::into)
+            }
             Self::Pieces(pieces) => pieces
                 .as_mut()
                 .poll_next(context)
@@ -65,7 +78,7 @@ impl Body for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(full) => full.is_end_stream(),
+            Self::Whole(full) | Self::Answer(full, _) => full.is_end_stream(),
             Self::Pieces(_) => false,
             Self::Relayed(download) => download.is_end_stream(),
         }
@@ -73,7 +86,7 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(full) => full.size_hint(),
+            Self::Whole(full) | Self::Answer(full, _) => full.size_hint(),
             Self::Pieces(_) => SizeHint::default(),
             Self::Relayed(download) => download.size_hint(),
         }
@@ -90,6 +103,11 @@ pub(super) fn json(body: impl Into<Bytes>) -> Reply {
     let kind = HeaderValue::from_static("application/json");
     reply.headers_mut().insert(CONTENT_TYPE, kind);
     reply
+}
+
+/// An answer that has been paid for.
+pub(super) fn answer(body: Bytes, receipt: Receipt) -> Reply {
+    json(Bytes::new()).map(|_| ReplyBody::Answer(Full::new(body), Some(receipt)))
 }
 
 pub(super) fn empty(status: StatusCode) -> Reply {

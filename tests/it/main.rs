@@ -19,6 +19,7 @@ mod other_hosts;
 mod plain;
 mod process;
 mod refusals;
+mod retries;
 mod sdk;
 mod sdk_checks;
 mod secrets;

@@ -1,0 +1,152 @@
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use tokio::time::timeout_at;
+
+use super::{App, access::Access};
+use crate::{
+    api_error::{ApiError, Retry, Said},
+    fox::{State, Task},
+    ledger::{Bought, Caller, Claim, Claimed, Intent, Receipt},
+    relay::{self, Context, NotBought},
+    translate::{self, Draft},
+};
+
+/// The task that a request has bought, now or before.
+pub(super) struct Purchase {
+    pub(super) task: Task,
+    /// Unix seconds.
+    pub(super) created: u64,
+    pub(super) receipt: Receipt,
+    /// What the upstream said to the submit, if there was one just now.
+    pub(super) said: Said,
+    /// Whether the request has found the task that it bought before.
+    pub(super) is_found: bool,
+}
+
+/// What a request says about its identity, by its headers and body.
+pub(super) fn claim<'a>(
+    headers: &'a HeaderMap,
+    path: &'a str,
+    body: &'a [u8],
+) -> Result<Claim<'a>, ApiError> {
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => Some(key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+            ApiError::invalid_request(
+                400,
+                "invalid_idempotency_key",
+                "The 'Idempotency-Key' header must have 1 to 255 visible ASCII characters. Send a random one for each \
+                 request, such as a UUID.",
+            )
+        })?),
+    };
+    let retries = headers
+        .get("x-stainless-retry-count")
+        .and_then(|count| count.to_str().ok());
+    Ok(Claim {
+        caller: Caller(headers.get(AUTHORIZATION).map_or(b"", |key| key.as_bytes())),
+        key,
+        is_retry: retries
+            .and_then(|count| count.parse::<u32>().ok())
+            .is_some_and(|count| count > 0),
+        content: [path.as_bytes(), body],
+    })
+}
+
+/// Finds the task that this request has bought before, or buys one.
+pub(super) async fn find_or_buy(
+    app: &App,
+    context: &Context,
+    claim: Claim<'_>,
+    draft: Draft<'_>,
+    access: &mut Access,
+) -> Result<Purchase, ApiError> {
+    let claimed = tokio::select! {
+        claimed = timeout_at(context.deadline, app.ledger.claim(claim)) => claimed,
+        () = context.stop.cancelled() => return Err(shutting_down()),
+    };
+    match claimed {
+        Ok(Claimed::New(intent)) => buy(context, draft, intent, access).await,
+        Ok(Claimed::Bought(bought, receipt)) => Ok(Purchase {
+            created: bought.created,
+            task: Task {
+                id: bought.task,
+                state: State::Running,
+                stream_url: bought.stream_url,
+            },
+            receipt,
+            said: Said::default(),
+            is_found: true,
+        }),
+        Ok(Claimed::Ambiguous) => Err(translate::ambiguous(
+            "a request before this one was not confirmed",
+            None,
+        )),
+        Err(_) => Err(translate::ambiguous(
+            "the submit of a request before this one is still under way",
+            None,
+        )),
+        Ok(Claimed::Conflict) => Err(ApiError::invalid_request(
+            422,
+            "idempotency_key_reused",
+            "This 'Idempotency-Key' came with another request before. Send a new key with each new request.",
+        )),
+    }
+}
+
+async fn buy(
+    context: &Context,
+    draft: Draft<'_>,
+    mut intent: Intent,
+    access: &mut Access,
+) -> Result<Purchase, ApiError> {
+    // Until the submit an intent that is dropped leaves nothing behind.
+    let urls = tokio::select! {
+        urls = relay::upload(context, draft.uploads()) => urls?,
+        () = context.stop.cancelled() => return Err(shutting_down()),
+    };
+    let submission = draft.submission(&urls);
+    access.set_submitting();
+    intent.sending();
+    let context = context.clone();
+    // In a task of its own, because the client may leave, and the reply that names the task must still be noted.
+    let submit = tokio::spawn(async move {
+        match relay::submit(&context, submission).await {
+            Ok(submitted) => {
+                let bought = Bought {
+                    task: submitted.task.id.clone(),
+                    stream_url: submitted.task.stream_url.clone(),
+                    created: super::unix_now(),
+                };
+                Ok(Purchase {
+                    task: submitted.task,
+                    created: bought.created,
+                    receipt: intent.bought(bought),
+                    said: submitted.said,
+                    is_found: false,
+                })
+            }
+            Err(NotBought { error, is_certain }) => {
+                if is_certain {
+                    intent.refused();
+                } else {
+                    intent.ambiguous();
+                }
+                Err(error)
+            }
+        }
+    });
+    submit
+        .await
+        .unwrap_or_else(|error| Err(translate::ambiguous(&error.to_string(), None)))
+}
+
+/// A stop before anything was bought.
+pub(super) fn shutting_down() -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "server_shutting_down",
+        "foxbridge is being stopped; nothing was bought. Send the request again.",
+    )
+    .with_retry(Retry::After(std::time::Duration::from_secs(1)))
+}
