@@ -104,10 +104,10 @@ impl ChoiceView<'_> {
             return false;
         };
         let reason = self.finish_reason.map(RawValue::get);
-        let has_role = delta.role.is_some() || told.is_some_and(|told| told.has_role);
+        let has_role = told.is_some_and(|told| told.has_role);
         let is_finished = told.is_some_and(|told| told.finish_reason.is_some());
         self.index.is_some()
-            && has_role
+            && delta.role.is_some() != has_role
             && (reason.is_none() || !is_finished && reason == finish_reason(self.finish_reason))
             && delta
                 .tool_calls
@@ -126,6 +126,10 @@ impl<'a> Chunk<'a> {
         let view: View = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         match (&view.choices, view.error) {
             (None, Some(_)) => Err(NotAChunk::Error(Failure::of_event(data))),
+            // Some providers tell an error in mid-stream beside a choice that they call finished.
+            (Some(_), Some(error)) if error.get().starts_with('{') => {
+                Err(NotAChunk::Error(Failure::of_event(data)))
+            }
             (None, None) => Err(NotAChunk::Malformed("it has no choices".into())),
             (Some(_), _) => Ok(Self { data, view }),
         }
@@ -139,7 +143,7 @@ impl<'a> Chunk<'a> {
     /// without choices (WIRE.md: user code indexes `choices[0]`).
     pub fn for_client(&self, told: &Transcript, include_usage: bool) -> Option<Bytes> {
         let choices = self.view.choices.as_deref().unwrap_or_default();
-        if choices.is_empty() && !(include_usage && self.is_only_usage() && !told.has_usage) {
+        if choices.is_empty() && !(include_usage && self.is_final_usage(told) && !told.has_usage) {
             return None;
         }
         let proper_choices = choices
@@ -184,6 +188,11 @@ impl<'a> Chunk<'a> {
         self.view.usage.is_some() && self.view.choices.as_ref().is_none_or(Vec::is_empty)
     }
 
+    /// Whether this tells the usage of the whole answer. What comes earlier is an intermediate count.
+    pub(super) fn is_final_usage(&self, told: &Transcript) -> bool {
+        self.is_only_usage() && told.has_all_choices()
+    }
+
     fn has_proper_envelope(&self, told: &Transcript) -> bool {
         let View {
             id,
@@ -220,7 +229,10 @@ fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcri
     let delta = object.object("delta").unwrap_or_default();
     let mut delta_edit = delta.edit();
     let has_role = before.is_some_and(|before| before.has_role);
-    if !has_role && delta.present("role").is_none() {
+    if has_role {
+        // The official helpers join the strings of all deltas, this one too.
+        delta_edit.remove("role");
+    } else if delta.present("role").is_none() {
         delta_edit.set("role", "\"assistant\"");
     }
     let calls = choice

@@ -54,7 +54,7 @@ fn a_proper_stream_is_not_touched() {
 #[test]
 fn usage_is_for_those_who_asked() {
     let both = later(
-        r#"{"index":0,"delta":{}}"#,
+        r#"{"index":0,"delta":{},"finish_reason":"stop"}"#,
         r#","usage":{"total_tokens":1},"y":2"#,
     );
     let usage = later("", r#","usage":{"total_tokens":1}"#);
@@ -62,7 +62,10 @@ fn usage_is_for_those_who_asked() {
     assert_eq!(
         stream(&[FIRST, &both, &usage, &empty], false)[1..],
         [
-            Some(later(r#"{"index":0,"delta":{}}"#, r#","y":2"#)),
+            Some(later(
+                r#"{"index":0,"delta":{},"finish_reason":"stop"}"#,
+                r#","y":2"#
+            )),
             None,
             None
         ]
@@ -70,12 +73,57 @@ fn usage_is_for_those_who_asked() {
     assert_eq!(
         stream(&[FIRST, &both, &usage, &usage, &empty], true)[1..],
         [
-            Some(later(r#"{"index":0,"delta":{}}"#, r#","y":2"#)),
+            Some(later(
+                r#"{"index":0,"delta":{},"finish_reason":"stop"}"#,
+                r#","y":2"#
+            )),
             Some(usage.clone()),
             None,
             None
         ]
     );
+}
+
+#[test]
+fn intermediate_usage_is_not_the_usage() {
+    let early = later("", r#","usage":{"total_tokens":1}"#);
+    let end = later(r#"{"index":0,"delta":{},"finish_reason":"stop"}"#, "");
+    let last = later("", r#","usage":{"total_tokens":9}"#);
+    assert_eq!(
+        stream(&[FIRST, &early, &end, &last], true)[1..],
+        [None, Some(end.clone()), Some(last.clone())]
+    );
+}
+
+#[test]
+fn a_role_is_told_once() {
+    let again = later(
+        r#"{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":null}"#,
+        "",
+    );
+    let once = later(
+        r#"{"index":0,"delta":{"content":"a"},"finish_reason":null}"#,
+        "",
+    );
+    assert_eq!(stream(&[FIRST, &again], false)[1], Some(once));
+}
+
+#[test]
+fn an_error_beside_a_choice_is_an_error() {
+    let parse = |members: &str| {
+        let chunk = Bytes::from(later(
+            r#"{"index":0,"delta":{"content":""},"finish_reason":"error"}"#,
+            members,
+        ));
+        Chunk::parse(&chunk).map(|_| ())
+    };
+    let Err(NotAChunk::Error(failure)) = parse(r#","error":{"code":502,"message":"gone"}"#) else {
+        panic!("no error")
+    };
+    assert_eq!(failure.message, "gone");
+    for harmless in ["", r#","error":null"#, r#","error":"""#] {
+        assert_eq!(parse(harmless), Ok(()), "{harmless}");
+    }
 }
 
 #[test]

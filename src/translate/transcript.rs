@@ -19,7 +19,7 @@ pub struct Transcript {
     pub(super) choices: Vec<Told>,
     /// Whether the client has had its usage chunk.
     pub(super) has_usage: bool,
-    /// Usage that came with choices, as JSON text; OpenAI's clients expect it behind all of them.
+    /// Usage that came with or before choices, as JSON text; OpenAI's clients expect it behind all of them.
     pub(super) usage: Option<String>,
     /// How many chunks it took.
     pub(super) chunks: u64,
@@ -100,7 +100,7 @@ impl Transcript {
             self.begun = Some(self.envelope(view.id, view.created));
         }
         match view.usage {
-            Some(_) if chunk.is_only_usage() => self.has_usage = true,
+            Some(_) if chunk.is_final_usage(self) => self.has_usage = true,
             Some(usage) => self.usage = Some(usage.get().to_owned()),
             None => {}
         }
