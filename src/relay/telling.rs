@@ -98,7 +98,7 @@ impl Telling {
     /// Whether the stream that ends now was whole, as far as its chunks tell. `is_counted`: it says how many there
     /// were.
     pub(super) fn is_finished(&self, is_counted: bool) -> bool {
-        let is_level = self.replay.is_none();
+        let is_level = self.replay.as_ref().is_none_or(Replay::is_level);
         let has_all = match is_counted {
             true => self.transcript.is_finished(),
             false => self.transcript.has_all_choices() && !self.has_hole,

@@ -54,8 +54,14 @@ impl Replay {
         let was_level = std::mem::take(&mut self.is_level);
         match position(told, &self.transcript) {
             Position::Behind => Met::Known,
-            // It adds nothing, but it is one more than there were.
-            Position::Level if was_level && self.chunks > told.chunks => Met::New,
+            // It adds nothing, but it is one more than there were, or it is what the client still lacks.
+            Position::Level
+                if was_level
+                    && (self.chunks > told.chunks
+                        || chunk.is_final_usage(told) && !told.has_usage) =>
+            {
+                Met::New
+            }
             Position::Level => {
                 self.is_level = true;
                 Met::Known
@@ -66,7 +72,12 @@ impl Replay {
         }
     }
 
-    /// Whether the client is just where this replay is.
+    /// Whether this replay has told just what the client was told. If it ends here, it ends where the client is.
+    pub fn is_level(&self) -> bool {
+        self.is_level
+    }
+
+    /// Whether what comes next is new to the client, whatever it is.
     pub fn has_caught_up(&self, told: &Transcript) -> bool {
         self.is_level && self.chunks >= told.chunks
     }
@@ -208,14 +219,17 @@ fn rest_of_call(before: &Told, now: &ToldCall) -> Option<String> {
             quote(&now.arguments)
         ));
     };
-    let rest = now
-        .arguments
-        .strip_prefix(before.arguments.as_str())
-        .filter(|rest| !rest.is_empty())?;
-    Some(format!(
-        r#"{{"index":{index},"function":{{"arguments":{}}}}}"#,
-        quote(rest)
-    ))
+    let mut function = String::new();
+    for (name, before, now) in [
+        ("name", &before.name, &now.name),
+        ("arguments", &before.arguments, &now.arguments),
+    ] {
+        match now.strip_prefix(before.as_str()) {
+            Some(rest) if !rest.is_empty() => member(&mut function, name, &quote(rest)),
+            _ => {}
+        }
+    }
+    (!function.is_empty()).then(|| format!(r#"{{"index":{index},"function":{{{function}}}}}"#))
 }
 
 #[cfg(test)]
