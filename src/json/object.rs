@@ -98,9 +98,11 @@ impl<'a> Edit<'a> {
 
     /// The new text, or `None` when nothing was changed and the old text still serves.
     pub fn finish(self) -> Option<String> {
-        if !self.changed {
-            return None;
-        }
+        self.changed.then(|| self.text())
+    }
+
+    /// The text, changed or not.
+    pub fn text(&self) -> String {
         let length: usize = self
             .members
             .iter()
@@ -117,7 +119,7 @@ impl<'a> Edit<'a> {
             text.push_str(value);
         }
         text.push('}');
-        Some(text)
+        text
     }
 }
 

@@ -53,10 +53,10 @@ pub fn tail(
         let message = choice
             .object("message")
             .ok_or(Mismatch("a choice has no message"))?;
-        let delta = if before.has_begun() {
+        let delta = if before.has_said_anything() {
             rest_of_message(before, &message)?
         } else {
-            whole_message(&message)
+            whole_message(before, &message)
         };
         if before.finish_reason.is_some() {
             if !delta.is_empty() {
@@ -65,7 +65,9 @@ pub fn tail(
             continue;
         }
         if !delta.is_empty() {
-            let logprobs = choice.get("logprobs").filter(|_| !before.has_begun());
+            let logprobs = choice
+                .get("logprobs")
+                .filter(|_| !before.has_said_anything());
             chunks.push(envelope.chunk(index, &delta, logprobs, None));
         }
         let reason = finish_reason(choice.get("finish_reason")).unwrap_or("\"stop\"");
@@ -133,9 +135,8 @@ impl Envelope {
 }
 
 impl Told {
-    fn has_begun(&self) -> bool {
-        self.has_role
-            || self.finish_reason.is_some()
+    fn has_said_anything(&self) -> bool {
+        self.finish_reason.is_some()
             || !self.tool_calls.is_empty()
             || [&self.content, &self.reasoning, &self.refusal]
                 .iter()
@@ -143,10 +144,14 @@ impl Told {
     }
 }
 
-/// A message of which nothing has been told, as the inside of a delta: every member, unknown ones too.
-fn whole_message(message: &RawObject) -> String {
+/// A message of which at most the role has been told, as the inside of a delta: every member, unknown ones too.
+fn whole_message(told: &Told, message: &RawObject) -> String {
     let mut edit = message.edit();
-    edit.set("role", "\"assistant\"");
+    if told.has_role {
+        edit.remove("role");
+    } else {
+        edit.set("role", "\"assistant\"");
+    }
     if let Some(calls) = message.present("tool_calls").and_then(json::array) {
         let calls: Vec<String> = calls
             .iter()
@@ -157,7 +162,7 @@ fn whole_message(message: &RawObject) -> String {
     } else {
         edit.remove("tool_calls");
     }
-    let text = edit.finish().unwrap_or_default();
+    let text = edit.text();
     text.strip_prefix('{')
         .and_then(|text| text.strip_suffix('}'))
         .unwrap_or_default()
@@ -167,6 +172,12 @@ fn whole_message(message: &RawObject) -> String {
 /// What of a message has not been told yet, as the inside of a delta.
 fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch> {
     let mut delta = String::new();
+    // Results mostly lack the reasoning, and one in other words is not worth losing the answer for.
+    let reasoning = message.string("reasoning_content").unwrap_or_default();
+    match reasoning.strip_prefix(told.reasoning.as_str()) {
+        Some(rest) if !rest.is_empty() => member(&mut delta, "reasoning_content", &quote(rest)),
+        _ => {}
+    }
     for (name, before) in [("content", &told.content), ("refusal", &told.refusal)] {
         let whole = message.string(name).unwrap_or_default();
         let rest = whole
