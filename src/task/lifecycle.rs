@@ -109,7 +109,7 @@ pub enum Ending {
 /// One task from its acceptance to its end: polled, followed, or first followed and then polled.
 ///
 /// A task that is followed is queried only when its stream leaves doubt: cut, silent, in error, or done without
-/// being whole. The task's own word then decides. A task that has completed is replayed once more before its result
+/// being whole. The task's own word then decides. A task that has completed is replayed before its result
 /// is used, because only the stream carries everything (reasoning, for one).
 #[derive(Debug)]
 pub struct Lifecycle {
@@ -123,7 +123,7 @@ pub struct Lifecycle {
     forwarded: u64,
     /// How often in a row this stream was silent although the task ran.
     silences: u32,
-    /// What the upstream asked for when the stream could not be opened.
+    /// What the upstream asked for when the stream could not be opened the last time.
     open_no_sooner: Duration,
     /// Openings since the last one that brought something new.
     fruitless: u32,
@@ -181,6 +181,7 @@ impl Lifecycle {
         match event {
             Event::Opened => {
                 self.seen = 0;
+                self.open_no_sooner = Duration::ZERO;
                 Step::Read
             }
             Event::Chunk { is_new } => {
@@ -242,7 +243,15 @@ impl Lifecycle {
     fn doubt(&mut self) -> Step {
         self.has_stream = false;
         self.fruitless += 1;
+        if self.answer.is_some() && self.is_worth_opening() && self.open_no_sooner.is_zero() {
+            return self.open(Duration::ZERO);
+        }
         self.decide()
+    }
+
+    /// Whether the stream may still bring what nothing else does.
+    fn is_worth_opening(&self) -> bool {
+        self.follows && self.fruitless < FRUITLESS_OPENINGS
     }
 
     /// The task's word decides: it is asked, unless its result is known already.
@@ -281,7 +290,7 @@ impl Lifecycle {
         match report {
             Report::Running => self.running(now),
             Report::Completed(Some(answer)) => {
-                if self.follows && self.fruitless < FRUITLESS_OPENINGS {
+                if self.is_worth_opening() {
                     self.answer = Some(answer);
                     self.open(Duration::ZERO)
                 } else {
@@ -292,6 +301,11 @@ impl Lifecycle {
                 let (since, asked) = *self.overdue.get_or_insert((now, 0));
                 if now.saturating_sub(since) >= self.patience.results_grace {
                     return Step::Finish(Ending::NoResults);
+                }
+                // The stream of a completed task is whole, whatever became of its results.
+                if self.is_worth_opening() {
+                    let gap = self.patience.reopen_gap(self.fruitless);
+                    return self.open(gap.max(self.open_no_sooner));
                 }
                 self.overdue = Some((since, asked + 1));
                 Step::Query {
@@ -330,7 +344,7 @@ impl Lifecycle {
                 self.open(Duration::ZERO)
             };
         }
-        if self.follows && self.fruitless < FRUITLESS_OPENINGS {
+        if self.is_worth_opening() {
             let gap = self.patience.reopen_gap(self.fruitless);
             return self.open(gap.max(self.open_no_sooner));
         }

@@ -213,11 +213,28 @@ fn a_task_that_completed_behind_a_cut_is_replayed_before_its_result_is_used() {
         ),
         Step::Open { after: ZERO }
     );
-    let again = run(
-        &mut machine,
-        vec![Event::Opened, Event::Chunk { is_new: true }, Event::Cut],
+    // As long as replays may bring something new, they are worth more than the result.
+    let replay = |is_new| vec![Event::Opened, Event::Chunk { is_new }, Event::Cut];
+    for is_new in [true, false] {
+        let again = run(&mut machine, replay(is_new));
+        assert_eq!(again, Step::Open { after: ZERO });
+    }
+    assert_eq!(
+        run(&mut machine, replay(false)),
+        Step::Finish(Ending::Answered(answer()))
     );
-    assert_eq!(again, Step::Finish(Ending::Answered(answer())));
+}
+
+#[test]
+fn a_task_that_completed_without_results_is_replayed_while_they_are_waited_for() {
+    let mut machine = followed();
+    let missing = || queried(Report::Completed(None));
+    machine.on(ZERO, Event::Cut);
+    assert!(matches!(machine.on(ZERO, missing()), Step::Open { .. }));
+    machine.on(ZERO, Event::Opened);
+    machine.on(ZERO, Event::Silent);
+    let late = patience().results_grace;
+    assert_eq!(machine.on(late, missing()), Step::Finish(Ending::NoResults));
 }
 
 #[test]

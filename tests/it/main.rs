@@ -10,6 +10,7 @@
 mod bad_framing;
 mod bad_input;
 mod completions;
+mod doubts;
 mod events;
 mod harness;
 mod http;
