@@ -26,17 +26,24 @@ pub(crate) async fn serve(simulator: Arc<Simulator>) -> String {
 }
 
 fn page(journal: &Journal) -> Value {
-    let submissions: Vec<Value> = journal
-        .requests
-        .iter()
-        .filter(|request| request.path == paths::GENERATIONS)
-        .filter_map(|request| serde_json::from_slice(&request.body).ok())
-        .collect();
+    let bodies = |path| {
+        let requests = journal.requests.iter();
+        requests
+            .filter(move |request| request.path == path)
+            .map(|request| String::from_utf8_lossy(&request.body))
+    };
+    let parsed = |path| -> Vec<Value> {
+        bodies(path)
+            .filter_map(|body| serde_json::from_str(&body).ok())
+            .collect()
+    };
     json!({
         "submits": journal.submits,
         "tasks_accepted": journal.accepted,
         "streams_open": journal.open_streams,
-        "submissions": submissions,
+        "submissions": parsed(paths::GENERATIONS),
+        "last_submission_text": bodies(paths::GENERATIONS).next_back(),
+        "uploads": parsed(paths::UPLOAD_BASE64),
     })
 }
 

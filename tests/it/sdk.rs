@@ -1,4 +1,4 @@
-//! Fetches the official SDKs, once for each set of pins, and runs checks written with them.
+//! Fetches clients that others wrote, once for each set of pins, and runs checks written with them.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -6,6 +6,11 @@ use std::{
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+};
+
+use foxbridge::{
+    config::Config,
+    translate::{ByModel, Pattern},
 };
 
 use crate::{
@@ -17,17 +22,26 @@ use crate::{
 /// Long enough for every check of one file on a slow machine.
 const FILE_BOUND: std::time::Duration = PATIENCE.saturating_mul(5);
 
-const PYTHON: &str = "The tests run the official openai-python against foxbridge and fetch it once, over the \
-    network. Install Python 3.10 or newer with its venv module (on Debian and Ubuntu: apt install python3 python3-venv).";
+const PYTHON: &str = "The tests run Python clients against foxbridge and fetch them once, over the network. Install \
+    Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3 python3-venv).";
 
-const NODE: &str = "The tests run the official openai-node against foxbridge and fetch it once with npm, over the \
-    network. Install Node.js 20 or newer, which brings npm.";
+const NODE: &str = "The tests run JavaScript clients against foxbridge and fetch them once with npm, over the network. \
+    Install Node.js 20 or newer, which brings npm.";
 
-/// Runs one file of `tests/sdk/python` against a bridge of its own; a failed check fails the test.
-pub(crate) async fn python(file: &str) {
-    let sources = sources("python");
+/// Some libraries call home, or fetch a newer list of models, unless told not to.
+const QUIET: [(&str, &str); 4] = [
+    ("DO_NOT_TRACK", "1"),
+    ("LANGSMITH_TRACING", "false"),
+    ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
+    ("LITELLM_TELEMETRY", "False"),
+];
+
+/// Runs a file of `tests/sdk/CLIENT`, which pins Python packages, against a bridge of its own; a failed check fails
+/// the test.
+pub(crate) async fn python(client: &str, file: &str) {
+    let sources = sources(client);
     let pins = [sources.join("requirements.txt")];
-    let home = fetched("python", &pins, &["python3"], PYTHON, |home| {
+    let home = fetched(client, &pins, &["python3"], PYTHON, |home| {
         let venv = home.join("venv");
         succeed(
             Command::new("python3").args(["-m", "venv"]).arg(&venv),
@@ -40,14 +54,16 @@ pub(crate) async fn python(file: &str) {
     let mut command = Command::new(home.join("venv/bin/python"));
     // No compiled files beside the sources: a test leaves the work tree as it was.
     command.arg("-B").arg(sources.join(file));
-    check(file, command).await;
+    command.env("PYTHONPATH", self::sources("shared"));
+    check(client, file, command).await;
 }
 
-/// Runs one file of `tests/sdk/node` against a bridge of its own; a failed check fails the test.
-pub(crate) async fn node(file: &str) {
-    let sources = sources("node");
+/// Runs a file of `tests/sdk/CLIENT`, which pins npm packages, against a bridge of its own; a failed check fails the
+/// test.
+pub(crate) async fn node(client: &str, file: &str) {
+    let sources = sources(client);
     let pins = ["package.json", "package-lock.json"].map(|pin| sources.join(pin));
-    let home = fetched("node", &pins, &["node", "npm"], NODE, |home| {
+    let home = fetched(client, &pins, &["node", "npm"], NODE, |home| {
         for pin in &pins {
             fs::copy(pin, home.join(pin.file_name().unwrap())).unwrap();
         }
@@ -58,20 +74,22 @@ pub(crate) async fn node(file: &str) {
     });
     // Node looks for packages in the folders above a file, so the files are run from a folder below them.
     let copies = tempfile::tempdir_in(&home).unwrap();
-    for entry in fs::read_dir(&sources).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "mjs") {
-            fs::copy(&path, copies.path().join(path.file_name().unwrap())).unwrap();
+    for folder in [&sources, &self::sources("shared")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "mjs") {
+                fs::copy(&path, copies.path().join(path.file_name().unwrap())).unwrap();
+            }
         }
     }
     let mut command = Command::new("node");
     command.arg(copies.path().join(file));
-    check(file, command).await;
+    check(client, file, command).await;
 }
 
-/// Runs a file of checks with the environment that an SDK's user would set.
-async fn check(file: &str, mut command: Command) {
-    let bridge = Bridge::start().await;
+/// Runs a file of checks with the environment that a client's user would set.
+async fn check(client: &str, file: &str, mut command: Command) {
+    let bridge = Bridge::with(settings).await;
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("OPENAI_") || name.to_ascii_lowercase().ends_with("_proxy") {
@@ -88,21 +106,39 @@ async fn check(file: &str, mut command: Command) {
             "JOURNAL_URL",
             journal_page::serve(bridge.simulator.clone()).await,
         )
+        .envs(QUIET)
         .stdin(Stdio::null());
     let mut command = tokio::process::Command::from(command);
     let output = tokio::time::timeout(FILE_BOUND, command.kill_on_drop(true).output())
         .await
-        .unwrap_or_else(|_| panic!("{file} still runs after {FILE_BOUND:?}"))
+        .unwrap_or_else(|_| panic!("{client}/{file} still runs after {FILE_BOUND:?}"))
         .unwrap();
-    assert!(output.status.success(), "{file}\n{}", told(&output));
+    assert!(
+        output.status.success(),
+        "{client}/{file}\n{}",
+        told(&output)
+    );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("ok    "), "{file} checked nothing: {said}");
+    assert!(
+        said.contains("ok    "),
+        "{client}/{file} checked nothing: {said}"
+    );
 }
 
-fn sources(language: &str) -> PathBuf {
+/// Names of models as users of OpenAI write them, and uploads of media that are quickly sent.
+fn settings(config: &mut Config) {
+    let alias = |name, model: &str| (Pattern::new(name).unwrap(), model.to_owned());
+    config.models.aliases = ByModel::new(vec![
+        alias("gpt-4o", "gpt-5.5"),
+        alias("claude-3-*", "claude-opus-4-7"),
+    ]);
+    config.models.inline_max = 64 << 10;
+}
+
+fn sources(client: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
-        .join(language)
+        .join(client)
 }
 
 /// A folder that `install` has filled, now or in an earlier run. It is found again only by the same pins, tools and

@@ -4,55 +4,80 @@ use crate::sdk::{node, python};
 
 #[tokio::test]
 async fn openai_python_gets_plain_answers() {
-    python("chat.py").await;
+    python("python", "chat.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_follows_streams() {
-    python("streams.py").await;
+    python("python", "streams.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_lists_models() {
-    python("models.py").await;
+    python("python", "models.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_gets_legacy_completions() {
-    python("completions.py").await;
+    python("python", "completions.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_raises_its_own_exceptions() {
-    python("errors.py").await;
+    python("python", "errors.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_retries_and_buys_once() {
-    python("billing.py").await;
+    python("python", "billing.py").await;
 }
 
 #[tokio::test]
 async fn openai_python_calls_tools_and_parses() {
-    python("tools.py").await;
+    python("python", "tools.py").await;
 }
 
 #[tokio::test]
 async fn openai_node_gets_plain_answers() {
-    node("chat.mjs").await;
+    node("node", "chat.mjs").await;
 }
 
 #[tokio::test]
 async fn openai_node_follows_streams() {
-    node("streams.mjs").await;
+    node("node", "streams.mjs").await;
 }
 
 #[tokio::test]
 async fn openai_node_throws_its_own_errors_and_buys_once() {
-    node("errors.mjs").await;
+    node("node", "errors.mjs").await;
 }
 
 #[tokio::test]
 async fn openai_node_calls_tools_and_parses() {
-    node("tools.mjs").await;
+    node("node", "tools.mjs").await;
+}
+
+#[tokio::test]
+async fn openai_python_sends_every_parameter() {
+    python("python", "parameters.py").await;
+}
+
+#[tokio::test]
+async fn openai_python_sends_media() {
+    python("python", "media.py").await;
+}
+
+#[tokio::test]
+async fn openai_python_reads_reasoning() {
+    python("python", "reasoning.py").await;
+}
+
+#[tokio::test]
+async fn openai_node_sends_every_parameter() {
+    node("node", "parameters.mjs").await;
+}
+
+#[tokio::test]
+async fn openai_node_sends_media() {
+    node("node", "media.mjs").await;
 }

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import { CLAUDE, GEMINI, GPT, SHAPES, buys, check, client, journal, run, user } from './support.mjs';
+import { CLAUDE, GEMINI, GPT, buys, check, journal, run, user } from './harness.mjs';
+import { SHAPES, client } from './support.mjs';
 
 check('a plain answer names what was asked for', async () => {
   const completion = await buys(1, () =>

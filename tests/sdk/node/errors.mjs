@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import { GPT, buys, check, client, journal, marked, run, user } from './support.mjs';
+import { GPT, buys, check, journal, marked, run, user } from './harness.mjs';
+import { client } from './support.mjs';
 
 /** The error of a call that may buy so many tasks. */
 async function failure(kind, request = {}, { tasks = 0, options = {} } = {}) {
@@ -62,6 +63,27 @@ check('what a model cannot take is unprocessable', async () => {
   const video = [{ type: 'video_url', video_url: { url: 'https://example.com/clip.mp4' } }];
   const error = await failure(OpenAI.UnprocessableEntityError, { messages: user(video) });
   assert.equal(error.code, 'model_not_support_capability');
+  assert.equal(error.param, 'messages[0].content[0]');
+});
+
+check('a balance that is used up is a rate limit error that stays', async () => {
+  const before = (await journal()).submits;
+  const error = await failure(
+    OpenAI.RateLimitError,
+    { messages: marked('submit=402x*') },
+    { options: { maxRetries: 2 } },
+  );
+  assert.equal(error.code, 'insufficient_quota');
+  assert.equal((await journal()).submits, before + 1);
+});
+
+check('what a provider wraps in JSON is told as a sentence', async () => {
+  for (const shape of ['plain', 'nested', 'raw']) {
+    const messages = marked(`task=failed error-message="the wheel came off" error-shape=${shape}`);
+    const { error } = await failure(OpenAI.InternalServerError, { messages }, { tasks: 1 });
+    assert.match(error.message, /the wheel came off/);
+    assert.doesNotMatch(error.message, /\{/);
+  }
 });
 
 check('refusals and troubles keep their class, also for streams', async () => {
@@ -90,12 +112,14 @@ check('what was bought once is not bought again by the retries', async () => {
 });
 
 check('a refused submit is sent again and bought once', async () => {
-  const before = (await journal()).submits;
-  const completion = await buys(1, () =>
-    client({ maxRetries: 2 }).chat.completions.create({ model: GPT, messages: marked('submit=429x1 retry-after=1') }),
-  );
-  assert.ok(completion.choices[0].message.content);
-  assert.equal((await journal()).submits, before + 2);
+  for (const script of ['submit=429x1 retry-after=1', 'submit=422:service_unavailable_errorx1']) {
+    const before = (await journal()).submits;
+    const completion = await buys(1, () =>
+      client({ maxRetries: 2 }).chat.completions.create({ model: GPT, messages: marked(script) }),
+    );
+    assert.ok(completion.choices[0].message.content);
+    assert.equal((await journal()).submits, before + 2);
+  }
 });
 
 await run();

@@ -2,22 +2,8 @@
 
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import {
-  GEMINI,
-  GPT,
-  KIMI,
-  SHAPES,
-  buys,
-  check,
-  client,
-  collect,
-  eventually,
-  joined,
-  journal,
-  marked,
-  run,
-  user,
-} from './support.mjs';
+import { GEMINI, GPT, buys, check, collect, eventually, journal, marked, run, user } from './harness.mjs';
+import { SHAPES, client, joined } from './support.mjs';
 
 const streamed = (request, options) => client().chat.completions.create({ ...request, stream: true }, options);
 
@@ -52,11 +38,6 @@ check('two streams run at once', async () => {
   assert.ok(town.includes('name a town'));
 });
 
-check('reasoning is in the deltas of a thinking model', async () => {
-  const chunks = await collect(await streamed({ model: KIMI, messages: user('think') }));
-  assert.ok(chunks.some(({ choices }) => choices[0]?.delta.reasoning_content));
-});
-
 check('the stream helper puts the answer together', async () => {
   const plain = await client().chat.completions.create({ model: GPT, messages: user('count 1 to 3') });
   const helper = client().chat.completions.stream({ model: GPT, messages: user('count 1 to 3') });
@@ -64,15 +45,6 @@ check('the stream helper puts the answer together', async () => {
   helper.on('content', (delta) => (deltas += delta));
   assert.equal(await helper.finalContent(), plain.choices[0].message.content);
   assert.equal(deltas, plain.choices[0].message.content);
-});
-
-check('usage comes only when asked for', async () => {
-  const request = { model: GPT, messages: marked('usage-chunk=on') };
-  const unasked = await collect(await streamed(request));
-  assert.ok(unasked.every(({ usage, choices }) => !usage && choices.length));
-  const asked = await collect(await streamed({ ...request, stream_options: { include_usage: true } }));
-  assert.deepEqual(asked.at(-1).choices, []);
-  assert.ok(asked.at(-1).usage.total_tokens > 0);
 });
 
 check('a failure in mid-stream is thrown and never a silent end', async () => {

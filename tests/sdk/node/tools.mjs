@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
-import { GPT, check, client, collect, run, user } from './support.mjs';
+import { GPT, buys, check, collect, run, user } from './harness.mjs';
+import { client } from './support.mjs';
 
 const Weather = z.object({ town: z.string(), days: z.number().int() });
 const Event = z.object({ name: z.string(), participants: z.array(z.string()) });
@@ -28,10 +29,12 @@ check('a streamed tool call is whole', async () => {
   Weather.parse(JSON.parse(deltas.map((delta) => delta.function.arguments ?? '').join('')));
 });
 
-check('the tool runner goes round until there is an answer', async () => {
+/** Goes round until there is an answer; `given` is what the tool was called with. */
+function goRound(stream) {
   let given;
   const runner = client().chat.completions.runTools({
     model: GPT,
+    stream,
     messages: asked,
     tools: [
       {
@@ -48,8 +51,28 @@ check('the tool runner goes round until there is an answer', async () => {
       },
     ],
   });
-  assert.ok((await runner.finalContent()).includes('clear-as-glass'));
-  assert.ok(given.town);
+  return { runner, given: () => given };
+}
+
+check('the tool runner goes round until there is an answer, streamed and not', async () => {
+  for (const stream of [false, true]) {
+    await buys(2, async () => {
+      const { runner, given } = goRound(stream);
+      assert.ok((await runner.finalContent()).includes('clear-as-glass'));
+      assert.ok(given().town);
+    });
+  }
+});
+
+check('the stream helper parses the arguments', async () => {
+  const helper = client().chat.completions.stream({ model: GPT, messages: asked, tools });
+  const done = [];
+  helper.on('tool_calls.function.arguments.done', (call) => done.push(call));
+  const completion = await buys(1, () => helper.finalChatCompletion());
+  const [call] = completion.choices[0].message.tool_calls;
+  assert.ok(call.id);
+  Weather.parse(call.function.parsed_arguments);
+  assert.deepEqual(done.map(({ name }) => name), ['get_weather']);
 });
 
 check('a schema is answered with an instance of it', async () => {

@@ -1,7 +1,8 @@
 """With the SDK's own two retries: what was bought once is never bought again, what was refused is worth a retry."""
 
 import openai
-from support import GPT, buys, check, client, journal, marked, run
+from harness import GPT, buys, check, journal, marked, run
+from support import client
 
 
 def create(script, **request):
@@ -47,6 +48,28 @@ def a_refused_submit_is_sent_again_and_bought_once():
         completion = create("submit=429x1 retry-after=1")
     assert completion.choices[0].message.content
     assert journal()["submits"] == before + 2
+
+
+@check
+def a_model_without_a_channel_just_now_is_asked_again_and_bought_once():
+    before = journal()["submits"]
+    with buys(1):
+        completion = create("submit=422:service_unavailable_errorx1")
+    assert completion.choices[0].message.content
+    assert journal()["submits"] == before + 2
+
+
+@check
+def a_balance_that_is_used_up_is_not_tried_again():
+    before = journal()["submits"]
+    with buys(0):
+        try:
+            create("submit=402x*")
+        except openai.RateLimitError as error:
+            assert error.code == "insufficient_quota"
+        else:
+            raise AssertionError("no failure")
+    assert journal()["submits"] == before + 1
 
 
 @check

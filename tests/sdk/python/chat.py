@@ -2,8 +2,9 @@
 
 import asyncio
 
+from harness import CLAUDE, GEMINI, GPT, KIMI, buys, check, journal, marked, run, user
 from shapes import SHAPES
-from support import CLAUDE, GEMINI, GPT, KIMI, async_client, buys, check, client, journal, run, strict_completion, user
+from support import async_client, client, strict_completion
 
 
 @check
@@ -79,14 +80,16 @@ def max_completion_tokens_becomes_max_tokens():
 
 
 @check
-def fields_that_nobody_here_knows_travel_on():
-    unknown = {"x_future": {"deep": [1, {"a": None}]}, "top_k": 7}
-    client().chat.completions.create(
-        model=GPT, messages=user("hello"), seed=11, temperature=0.5, user="someone", extra_body=unknown
+def an_answer_tells_which_task_it_is_and_how_long_it_took():
+    raw = client().chat.completions.with_raw_response.create(
+        model=GPT, messages=marked("rate-limit=60/59"), extra_headers={"X-Request-Id": "my-own.id_1"}
     )
-    sent = journal()["submissions"][-1]
-    assert {key: sent[key] for key in unknown} == unknown
-    assert (sent["seed"], sent["temperature"], sent["user"]) == (11, 0.5, "someone")
+    assert raw.headers["x-request-id"] == "my-own.id_1"
+    assert raw.parse()._request_id == "my-own.id_1"
+    assert raw.headers["x-foxbridge-task-id"]
+    assert int(raw.headers["openai-processing-ms"]) >= 0
+    assert raw.headers["x-ratelimit-limit-requests"] == "60"
+    assert raw.headers["x-ratelimit-remaining-requests"] == "59"
 
 
 run()

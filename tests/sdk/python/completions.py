@@ -2,9 +2,10 @@
 
 import json
 
+from harness import GPT, KIMI, buys, check, run
 from openai import BadRequestError
 from openai.types import Completion
-from support import GPT, KIMI, buys, check, client, run
+from support import client
 
 
 def strict(raw):

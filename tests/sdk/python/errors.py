@@ -1,8 +1,9 @@
 """Each failure as the SDK's own exception, with everything that a person needs to go on."""
 
 import openai
+from harness import GPT, buys, check, marked, run, user
 from openai import Omit
-from support import GPT, async_client, buys, check, client, marked, run, user
+from support import async_client, client
 
 
 def failure(expected, *, tasks=0, call=None, **request):
@@ -89,6 +90,8 @@ def what_a_model_cannot_take_is_unprocessable():
     error = failure(openai.UnprocessableEntityError, messages=[{"role": "user", "content": video}])
     assert error.code == "model_not_support_capability"
     assert error.type == "invalid_request_error"
+    assert error.param == "messages[0].content[0]"
+    assert error.response.headers["x-foxbridge-upstream-status"] == "422"
 
 
 @check
@@ -96,6 +99,29 @@ def a_limit_is_a_rate_limit_error():
     error = failure(openai.RateLimitError, messages=marked("submit=429x* retry-after=7"))
     assert error.code == "rate_limit_exceeded"
     assert error.response.headers["retry-after"] == "7"
+
+
+@check
+def a_balance_that_is_used_up_is_a_rate_limit_error_that_stays():
+    for call in (
+        client(api_key="sk-broke").chat.completions.create,
+        lambda **request: client().chat.completions.create(**{**request, "messages": marked("submit=402x*")}),
+    ):
+        error = failure(openai.RateLimitError, call=call)
+        assert (error.code, error.type) == ("insufficient_quota", "insufficient_quota")
+        assert error.response.headers["x-should-retry"] == "false"
+        assert error.response.headers["x-foxbridge-upstream-status"] == "402"
+
+
+@check
+def a_model_without_a_channel_just_now_is_an_internal_server_error():
+    for refusal, code in (
+        ("422:service_unavailable_error", "model_unavailable"),
+        ("422:no_available_model", "no_available_model"),
+        ("422:no_compatible_channel", "no_compatible_channel"),
+    ):
+        error = failure(openai.InternalServerError, messages=marked(f"submit={refusal}x*"))
+        assert (error.status_code, error.code) == (503, code)
 
 
 @check
@@ -111,6 +137,16 @@ def upstream_trouble_is_an_internal_server_error():
 def a_failed_task_is_an_error_with_the_provider_s_words():
     error = failure(openai.InternalServerError, tasks=1, messages=marked("task=failed error-code=provider_error"))
     assert error.code == "provider_error"
+    assert error.response.headers["x-foxbridge-task-id"]
+
+
+@check
+def what_a_provider_wraps_in_json_is_told_as_a_sentence():
+    told = 'error-message="the wheel came off"'
+    for shape in ("plain", "nested", "raw"):
+        error = failure(openai.InternalServerError, tasks=1, messages=marked(f"task=failed {told} error-shape={shape}"))
+        assert "the wheel came off" in error.message
+        assert "{" not in error.body["message"], error.body["message"]
 
 
 @check

@@ -2,25 +2,10 @@
 
 import asyncio
 
+from harness import CLAUDE, GEMINI, GPT, KIMI, buys, check, eventually, journal, marked, run, user
 from openai import APIError
 from shapes import SHAPES
-from support import (
-    CLAUDE,
-    GEMINI,
-    GPT,
-    KIMI,
-    async_client,
-    buys,
-    check,
-    client,
-    eventually,
-    joined,
-    journal,
-    marked,
-    run,
-    strict_stream,
-    user,
-)
+from support import async_client, client, joined, strict_stream
 
 
 @check
@@ -51,19 +36,6 @@ def every_model_family_streams():
 
 
 @check
-def reasoning_is_in_the_deltas_of_a_thinking_model():
-    chunks = strict_stream(model=KIMI, messages=user("think"))
-    reasoning = [c.delta.model_extra.get("reasoning_content") for chunk in chunks for c in chunk.choices]
-    assert "".join(part for part in reasoning if part)
-
-
-@check
-def two_choices_are_told_apart():
-    chunks = strict_stream(model=GPT, messages=user("hello"), n=2)
-    assert {c.index for chunk in chunks for c in chunk.choices} == {0, 1}
-
-
-@check
 async def asynchronous_streams_run_at_once():
     async def text_of(prompt):
         stream = await asynchronous.chat.completions.create(model=GPT, messages=user(prompt), stream=True)
@@ -84,19 +56,6 @@ def the_stream_helper_puts_the_answer_together():
         final = stream.get_final_completion()
     assert {"chunk", "content.delta", "content.done"} <= kinds
     assert final.choices[0].message.content == plain.choices[0].message.content
-
-
-@check
-def usage_comes_only_when_asked_for():
-    unasked = strict_stream(model=GPT, messages=marked("usage-chunk=on"))
-    assert all(chunk.usage is None and chunk.choices for chunk in unasked)
-    asked = strict_stream(
-        model=GPT, messages=marked("usage-chunk=on"), stream_options={"include_usage": True}
-    )
-    *earlier, last = asked
-    assert all(chunk.usage is None for chunk in earlier)
-    assert last.choices == []
-    assert last.usage.total_tokens == last.usage.prompt_tokens + last.usage.completion_tokens > 0
 
 
 @check
