@@ -9,6 +9,7 @@
 
 mod bad_framing;
 mod bad_input;
+mod clients;
 mod completions;
 mod doubts;
 mod events;

@@ -36,7 +36,9 @@ def a_prompt_gets_a_text():
 @check
 def several_texts_come_with_their_tokens():
     with buys(1):
-        raw = client().completions.with_raw_response.create(model=GPT, prompt="count 1 to 3", n=2, best_of=2, logprobs=2)
+        raw = client().completions.with_raw_response.create(
+            model=GPT, prompt="count 1 to 3", n=2, best_of=2, logprobs=2
+        )
     choices = strict(raw.text).choices
     assert [choice.index for choice in choices] == [0, 1]
     for choice in choices:
