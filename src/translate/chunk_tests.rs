@@ -239,11 +239,13 @@ proptest! {
         sizes in proptest::collection::vec(1usize..40, 1..20),
         end in prop_oneof![Just("\n"), Just("\r\n"), Just("\r")],
     ) {
-        let choice = |text: &str| {
+        let choice = |at: usize, text: &str| {
+            let role = if at == 0 { r#""role":"assistant","# } else { "" };
             let text = json::quote(text);
-            format!(r#"{{"index":0,"delta":{{"role":"assistant","content":{text}}},"finish_reason":null}}"#)
+            format!(r#"{{"index":0,"delta":{{{role}"content":{text}}},"finish_reason":null}}"#)
         };
-        let said: Vec<String> = texts.iter().map(|text| later(&choice(text), "")).collect();
+        let said: Vec<String> =
+            texts.iter().enumerate().map(|(at, text)| later(&choice(at, text), "")).collect();
         let events: String =
             said.iter().map(|json| format!("event: chunk{end}data: {json}{end}{end}: beat{end}{end}")).collect();
         let mut decoder = Decoder::new(1 << 20);

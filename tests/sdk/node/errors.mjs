@@ -122,4 +122,14 @@ check('a refused submit is sent again and bought once', async () => {
   }
 });
 
+check('a call that times out and is sent again is answered by the task it bought', async () => {
+  const completion = await buys(1, () =>
+    client({ maxRetries: 4, timeout: 600 }).chat.completions.create({
+      model: GPT,
+      messages: marked('text=patience submit-latency=1500ms'),
+    }),
+  );
+  assert.equal(completion.choices[0].message.content, 'patience');
+});
+
 await run();

@@ -73,6 +73,28 @@ def a_balance_that_is_used_up_is_not_tried_again():
 
 
 @check
+def a_call_that_times_out_and_is_sent_again_is_answered_by_the_task_it_bought():
+    for stream in (False, True):
+        with buys(1):
+            impatient = client(max_retries=4, timeout=0.6)
+            answer = impatient.chat.completions.create(
+                model=GPT, messages=marked("text=patience submit-latency=1500ms"), stream=stream
+            )
+            pieces = [chunk.choices[0].delta.content or "" for chunk in answer] if stream else None
+            text = "".join(pieces) if stream else answer.choices[0].message.content
+            assert text == "patience", text
+
+
+@check
+def an_idempotency_key_buys_once():
+    with buys(1):
+        texts = {
+            create("words=4", extra_headers={"Idempotency-Key": "one"}).choices[0].message.content for _ in range(3)
+        }
+    assert len(texts) == 1, texts
+
+
+@check
 def a_query_that_fails_is_asked_again():
     with buys(1):
         completion = create("query=500,reset,html:502,429,ok")
