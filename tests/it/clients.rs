@@ -21,3 +21,8 @@ async fn instructor_is_served() {
 async fn the_vercel_ai_sdk_is_served() {
     node("ai-sdk", "checks.mjs").await;
 }
+
+#[tokio::test]
+async fn llama_index_is_served() {
+    python("llama-index", "checks.py").await;
+}
