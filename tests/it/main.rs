@@ -9,6 +9,7 @@
 
 mod bad_framing;
 mod bad_input;
+mod browsers;
 mod clients;
 mod completions;
 mod doubts;

@@ -29,6 +29,8 @@ impl Framing {
         match head.header("transfer-encoding") {
             Some("chunked") => Self::Chunked,
             Some(other) => panic!("transfer-encoding: {other}"),
+            // These have no body, and must not say how long it is.
+            None if matches!(head.status, 204 | 304) => Self::Length(0),
             None => Self::Length(
                 head.header("content-length")
                     .expect("a length")
