@@ -86,6 +86,14 @@ impl Pursuit {
         pursuit
     }
 
+    /// Asks at once: the task was bought some time ago and may be done.
+    pub fn at_once(mut self) -> Self {
+        if let Step::Query { after } = &mut self.step {
+            *after = Duration::ZERO;
+        }
+        self
+    }
+
     /// Writes the frames for the client in `dialect` instead of a chat's words.
     pub fn speaking(mut self, dialect: Dialect) -> Self {
         self.telling.set_dialect(dialect);

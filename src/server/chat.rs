@@ -131,6 +131,11 @@ async fn accept(
         say(&mut headers, reply::ADJUSTED, &adjustments.join("; "));
     }
     let pursuit = Pursuit::new(context, task, follows, &identity, purpose);
+    let pursuit = if purchase.is_found {
+        pursuit.at_once()
+    } else {
+        pursuit
+    };
     Ok(Accepted {
         pursuit,
         receipt: purchase.receipt,

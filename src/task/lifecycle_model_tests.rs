@@ -3,16 +3,6 @@ use proptest::prelude::*;
 
 const ZERO: Duration = Duration::ZERO;
 
-fn patience() -> Patience {
-    Patience {
-        deadline: Duration::from_secs(590),
-        poll_first: Duration::from_millis(250),
-        poll_max: Duration::from_secs(2),
-        results_grace: Duration::from_secs(10),
-        submit_retries: 2,
-    }
-}
-
 fn answer() -> Bytes {
     Bytes::from_static(b"{}")
 }
@@ -72,7 +62,7 @@ proptest! {
     /// stream, or with the result, but never cleanly with a part.
     #[test]
     fn nothing_is_lost_or_repeated(service in service()) {
-        let mut machine = Lifecycle::new(patience(), !service.never_follows);
+        let mut machine = Lifecycle::new(Patience::example(), !service.never_follows);
         let mut faults = service.faults.iter().copied();
         let mut forwarded: Vec<u64> = Vec::new();
         let (mut now, mut steps, mut place, mut limit) = (ZERO, 0usize, 0u64, None);

@@ -2,16 +2,6 @@ use super::*;
 
 const ZERO: Duration = Duration::ZERO;
 
-fn patience() -> Patience {
-    Patience {
-        deadline: Duration::from_secs(590),
-        poll_first: Duration::from_millis(250),
-        poll_max: Duration::from_secs(2),
-        results_grace: Duration::from_secs(10),
-        submit_retries: 2,
-    }
-}
-
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -34,7 +24,7 @@ fn run(machine: &mut Lifecycle, events: Vec<Event>) -> Step {
 }
 
 fn followed() -> Lifecycle {
-    let mut machine = Lifecycle::new(patience(), true);
+    let mut machine = Lifecycle::new(Patience::example(), true);
     assert_eq!(machine.start(), Step::Open { after: ZERO });
     assert_eq!(machine.on(ZERO, Event::Opened), Step::Read);
     machine
@@ -46,7 +36,7 @@ fn queried(report: Report) -> Event {
 
 #[test]
 fn a_polled_task_is_asked_ever_more_rarely_until_it_is_done() {
-    let mut machine = Lifecycle::new(patience(), false);
+    let mut machine = Lifecycle::new(Patience::example(), false);
     let mut gaps = Vec::new();
     let mut step = machine.start();
     for _ in 0..8 {
@@ -59,7 +49,7 @@ fn a_polled_task_is_asked_ever_more_rarely_until_it_is_done() {
     assert!(gaps.is_sorted(), "{gaps:?}");
     assert_eq!(
         (gaps[0], gaps[7]),
-        (patience().poll_first, patience().poll_max)
+        (Patience::example().poll_first, Patience::example().poll_max)
     );
     let done = machine.on(ZERO, queried(Report::Completed(Some(answer()))));
     assert_eq!(done, Step::Finish(Ending::Answered(answer())));
@@ -67,7 +57,7 @@ fn a_polled_task_is_asked_ever_more_rarely_until_it_is_done() {
 
 #[test]
 fn results_are_waited_for_within_the_grace() {
-    let mut machine = Lifecycle::new(patience(), false);
+    let mut machine = Lifecycle::new(Patience::example(), false);
     machine.start();
     assert!(matches!(
         machine.on(secs(3), queried(Report::Completed(None))),
@@ -233,7 +223,7 @@ fn a_task_that_completed_without_results_is_replayed_while_they_are_waited_for()
     assert!(matches!(machine.on(ZERO, missing()), Step::Open { .. }));
     machine.on(ZERO, Event::Opened);
     machine.on(ZERO, Event::Silent);
-    let late = patience().results_grace;
+    let late = Patience::example().results_grace;
     assert_eq!(machine.on(late, missing()), Step::Finish(Ending::NoResults));
 }
 
@@ -267,7 +257,7 @@ fn a_silent_stream_of_a_completed_task_is_replayed_once() {
 
 #[test]
 fn a_stream_that_cannot_be_opened_becomes_polling() {
-    let mut machine = Lifecycle::new(patience(), true);
+    let mut machine = Lifecycle::new(Patience::example(), true);
     machine.start();
     for _ in 0..FRUITLESS_OPENINGS {
         let step = machine.on(ZERO, Event::NotOpened { retry_after: None });
@@ -314,7 +304,7 @@ fn an_error_event_stands_when_the_task_never_comes_round() {
 
 #[test]
 fn queries_that_fail_are_repeated_and_those_that_are_refused_are_not() {
-    let mut machine = Lifecycle::new(patience(), false);
+    let mut machine = Lifecycle::new(Patience::example(), false);
     machine.start();
     let asked = Some(secs(7));
     let step = machine.on(ZERO, queried(Report::Trouble { retry_after: asked }));
@@ -343,7 +333,7 @@ fn queries_that_fail_are_repeated_and_those_that_are_refused_are_not() {
 
 #[test]
 fn a_new_task_may_be_unknown_for_a_moment() {
-    let mut machine = Lifecycle::new(patience(), false);
+    let mut machine = Lifecycle::new(Patience::example(), false);
     machine.start();
     for _ in 1..UNKNOWN_QUERIES {
         assert!(matches!(
@@ -364,7 +354,7 @@ fn a_new_task_may_be_unknown_for_a_moment() {
 #[test]
 fn the_deadline_and_a_stop_end_every_state() {
     let states: [fn() -> Lifecycle; 3] = [
-        || Lifecycle::new(patience(), false),
+        || Lifecycle::new(Patience::example(), false),
         followed,
         || {
             let mut machine = followed();

@@ -25,6 +25,17 @@ const TROUBLE_MAX: Duration = Duration::from_secs(10);
 const ASKED_MAX: Duration = Duration::from_secs(20);
 
 impl Patience {
+    #[cfg(test)]
+    pub(super) fn example() -> Self {
+        Self {
+            deadline: Duration::from_secs(590),
+            poll_first: Duration::from_millis(250),
+            poll_max: Duration::from_secs(2),
+            results_grace: Duration::from_secs(10),
+            submit_retries: 2,
+        }
+    }
+
     /// The gap before query number `polls` (from 0): half as long again each time, up to `poll_max`.
     pub fn poll_gap(&self, polls: u32) -> Duration {
         grown(self.poll_first, 1.5, polls, self.poll_max)

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::mime;
 use crate::{
     json::{self, RawObject, quote},
     openai::RequestFault,
@@ -247,7 +248,7 @@ impl<'a> Part<'a> {
                 let media = media.strip_prefix('{').unwrap_or(&media);
                 let comma = if media == "}" { "" } else { "," };
                 holed.write(&format!(r#","{kind}":{{"url":"#));
-                let file_name = format!("media.{}", extension_of(&url));
+                let file_name = format!("media.{}", mime::extension(&url));
                 holed.write_url(url, &file_name, path, inline_max);
                 holed.write(&format!("{comma}{media}}}"));
             }
@@ -258,26 +259,15 @@ impl<'a> Part<'a> {
 fn input_audio<'a>(audio: &RawObject, path: &str) -> Result<Part<'a>, RequestFault> {
     let data = text_of(audio, path, "data")?;
     let format = text_of(audio, path, "format")?;
-    let mime = match &*format {
-        "wav" => "audio/wav",
-        "mp3" => "audio/mpeg",
-        "flac" => "audio/flac",
-        "ogg" | "opus" => "audio/ogg",
-        "aac" => "audio/aac",
-        "m4a" => "audio/mp4",
-        "aiff" => "audio/aiff",
-        "webm" => "audio/webm",
-        "pcm16" => "audio/pcm",
-        _ => {
-            return Err(RequestFault::invalid_value(
-                format!("{path}.format"),
-                format!(
-                    "Audio of format '{}' is not known. Send wav, mp3, flac, ogg, aac, m4a, aiff, webm or pcm16.",
-                    short(&format)
-                ),
-            ));
-        }
-    };
+    let mime = mime::of_audio(&format).ok_or_else(|| {
+        RequestFault::invalid_value(
+            format!("{path}.format"),
+            format!(
+                "Audio of format '{}' is not known. Send wav, mp3, flac, ogg, aac, m4a, aiff, webm or pcm16.",
+                short(&format)
+            ),
+        )
+    })?;
     let data = if data.starts_with("data:") {
         data.into_owned()
     } else {
@@ -306,7 +296,7 @@ fn file<'a>(file: &RawObject, path: &str) -> Result<Part<'a>, RequestFault> {
     let data = if data.starts_with("data:") {
         data.into_owned()
     } else {
-        format!("data:{};base64,{data}", type_of(&file_name))
+        format!("data:{};base64,{data}", mime::of_file(&file_name))
     };
     Ok(Part::Inline {
         kind: "file_url",
@@ -335,47 +325,6 @@ fn text_of<'a>(
     json::string(value).ok_or_else(|| {
         RequestFault::wrong_type(format!("{path}.{name}"), "a string", json::kind(value))
     })
-}
-
-/// The MIME type that a file's name tells; what OpenAI takes as `file_data` is mostly PDF.
-fn type_of(file_name: &str) -> &'static str {
-    let extension = file_name
-        .rsplit('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match extension.as_str() {
-        "txt" | "log" => "text/plain",
-        "md" => "text/markdown",
-        "csv" => "text/csv",
-        "html" | "htm" => "text/html",
-        "json" => "application/json",
-        "xml" => "application/xml",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        _ => "application/pdf",
-    }
-}
-
-/// A file extension for a `data:` URI: the subtype, as far as it is a plain word.
-fn extension_of(url: &str) -> String {
-    let subtype = url
-        .split([';', ','])
-        .next()
-        .and_then(|mime| mime.split('/').nth(1));
-    match subtype {
-        Some("jpeg") => "jpg".into(),
-        Some("mpeg") => "mp3".into(),
-        Some(word)
-            if !word.is_empty()
-                && word.len() <= 8
-                && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
-        {
-            word.into()
-        }
-        _ => "bin".into(),
-    }
 }
 
 fn short(text: &str) -> String {

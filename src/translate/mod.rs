@@ -6,6 +6,7 @@ mod dialect;
 mod error;
 mod finish;
 mod media;
+mod mime;
 mod models;
 mod pattern;
 mod replay;
