@@ -20,7 +20,7 @@ use crate::{
 
 /// One accepted task on its way to its end: the state machine, with the I/O that it asks for.
 ///
-/// [`Pursuit::advance`] may be dropped at any await and called again; nothing is lost by that.
+/// `advance` may be dropped at any await and called again; nothing is lost by that.
 pub struct Pursuit {
     target: Target,
     ongoing: Ongoing,
