@@ -52,9 +52,9 @@ impl HeadWatch {
         }
     }
 
-    /// A reply is being written: what is read next begins a head.
-    pub(super) fn on_write(&mut self) {
-        if self.state == State::Judged {
+    /// A reply is being written: what is read next begins a head, unless it is the body that was just asked for.
+    pub(super) fn on_write(&mut self, written: &[u8]) {
+        if self.state == State::Judged && !written.starts_with(b"HTTP/1.1 100 ") {
             self.state = State::Watching;
         }
     }
@@ -148,11 +148,24 @@ mod tests {
         let mut watch = HeadWatch::new(verdict.clone());
         watch.on_read(BOTH);
         assert!(verdict.take() && !verdict.take());
-        watch.on_write();
+        watch.on_write(b"HTTP/1.1 200 OK");
         watch.on_read(PLAIN);
         assert!(!verdict.take());
-        watch.on_write();
+        watch.on_write(b"HTTP/1.1 200 OK");
         watch.on_read(BOTH);
+        assert!(verdict.take());
+    }
+
+    #[test]
+    fn a_body_that_was_asked_for_is_no_head() {
+        let verdict = Verdict::default();
+        let mut watch = HeadWatch::new(verdict.clone());
+        watch.on_read(PLAIN);
+        watch.on_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+        // Taken for the beginning of a head, it would end it together with the empty line that follows.
+        watch.on_read(b"{}\r\n");
+        watch.on_write(b"HTTP/1.1 200 OK\r\n");
+        watch.on_read(&[b"\r\n", BOTH].concat());
         assert!(verdict.take());
     }
 

@@ -156,7 +156,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.heads.on_write();
+        this.heads.on_write(buf);
         if this.refusal.is_none() {
             this.refusal = in_our_words(buf);
         }
@@ -174,7 +174,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.heads.on_write();
+        this.heads.on_write(bufs.first().map_or(&[], |head| head));
         if this.refusal.is_none() {
             this.refusal = bufs.first().and_then(|head| in_our_words(head));
         }
