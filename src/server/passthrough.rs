@@ -35,10 +35,14 @@ pub(super) fn is_listed(listed: &[String], path: &str) -> bool {
     listed.iter().any(matches) && !may_climb(path)
 }
 
+/// How many times over a path may be encoded. Nobody decodes as often, and each layer costs a pass over the path.
+const MOST_LAYERS: usize = 8;
+
 /// Whether a server might read in `path` that it leads out of its own beginning. Servers differ in how often they
 /// decode and in what parts segments, so whatever can be read that way is.
 fn may_climb(path: &str) -> bool {
     let mut path = Cow::Borrowed(path);
+    let mut layers = 0;
     loop {
         let Ok(decoded) = percent_decode_str(&path).decode_utf8() else {
             return true;
@@ -46,6 +50,10 @@ fn may_climb(path: &str) -> bool {
         if decoded == path {
             break;
         }
+        if layers == MOST_LAYERS {
+            return true;
+        }
+        layers += 1;
         path = Cow::Owned(decoded.into_owned());
     }
     let is_dots = |segment: &str| {
@@ -198,5 +206,8 @@ mod tests {
         ] {
             assert!(!is_listed(&listed, path), "{path}");
         }
+        let layers = |count: usize| format!("/v1/files/%{}41", "25".repeat(count - 1));
+        assert!(is_listed(&listed, &layers(MOST_LAYERS)));
+        assert!(!is_listed(&listed, &layers(MOST_LAYERS + 1)));
     }
 }
