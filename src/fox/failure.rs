@@ -131,11 +131,14 @@ fn inner(message: &str) -> Option<String> {
         .map(Cow::into_owned)
 }
 
+/// No word is cut in two: it might be a key, which only as a whole can be recognised and taken out.
 fn shortened(message: &str) -> String {
-    match message.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", message.get(..at).unwrap_or_default()),
-        None => message.to_string(),
-    }
+    let Some((at, _)) = message.char_indices().nth(LONGEST) else {
+        return message.to_string();
+    };
+    let beginning = message.get(..at).unwrap_or_default();
+    let whole_words = beginning.trim_end_matches(|last: char| last.is_ascii_graphic());
+    format!("{whole_words}…")
 }
 
 #[cfg(test)]
@@ -213,6 +216,8 @@ mod tests {
             Failure::cancelled(None).code.as_deref(),
             Some("task_cancelled")
         );
+        let cut = Failure::of_event(format!("{} {}", "x".repeat(1990), "k".repeat(40)).as_bytes());
+        assert_eq!(cut.message, "x".repeat(1990) + " …");
         assert!(
             Failure::of_event("x".repeat(1 << 20).as_bytes())
                 .message

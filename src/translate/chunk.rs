@@ -127,7 +127,7 @@ impl<'a> Chunk<'a> {
         match (&view.choices, view.error) {
             (None, Some(_)) => Err(NotAChunk::Error(Failure::of_event(data))),
             // Some providers tell an error in mid-stream beside a choice that they call finished.
-            (Some(_), Some(error)) if error.get().starts_with('{') => {
+            (Some(_), Some(error)) if !matches!(error.get(), "\"\"" | "false") => {
                 Err(NotAChunk::Error(Failure::of_event(data)))
             }
             (None, None) => Err(NotAChunk::Malformed("it has no choices".into())),

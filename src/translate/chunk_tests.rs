@@ -121,7 +121,12 @@ fn an_error_beside_a_choice_is_an_error() {
         panic!("no error")
     };
     assert_eq!(failure.message, "gone");
-    for harmless in ["", r#","error":null"#, r#","error":"""#] {
+    for harmless in [
+        "",
+        r#","error":null"#,
+        r#","error":"""#,
+        r#","error":false"#,
+    ] {
         assert_eq!(parse(harmless), Ok(()), "{harmless}");
     }
 }
