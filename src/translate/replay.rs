@@ -121,15 +121,12 @@ fn compare(told: &Told, replay: &Told, parts: &mut Vec<Position>) {
     parts.push(text(&told.refusal, &replay.refusal));
     parts.push(text(&reason(told), &reason(replay)));
     let nothing = ToldCall::default();
-    let find = |calls: &[ToldCall], index: u64| {
-        calls
-            .iter()
-            .find(|call| call.index == index)
-            .cloned()
-            .unwrap_or_default()
-    };
     for call in &told.tool_calls {
-        let other = find(&replay.tool_calls, call.index);
+        let other = replay
+            .tool_calls
+            .iter()
+            .find(|other| other.index == call.index)
+            .unwrap_or(&nothing);
         parts.push(text(&call.name, &other.name));
         parts.push(text(&call.arguments, &other.arguments));
     }
