@@ -89,6 +89,10 @@ async fn framing_that_two_readers_would_understand_differently() {
             plain.clone().with("Content-Length", "12x"),
         ),
         ("two lengths", plain.clone().with("Content-Length", "5, 6")),
+        (
+            "a coding before chunked",
+            plain.clone().with("Transfer-Encoding", "gzip, chunked"),
+        ),
         ("an unknown coding", plain.with("Transfer-Encoding", "gzip")),
     ] {
         let answer = bridge.ask(&request).await;

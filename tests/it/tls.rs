@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// An authority that nobody knows, and a certificate of its making.
-struct Certified {
-    authority_pem: String,
-    server: ServerConfig,
+pub(crate) struct Certified {
+    pub(crate) authority_pem: String,
+    pub(crate) server: ServerConfig,
 }
 
 impl Certified {
-    fn for_name(name: &str) -> Self {
+    pub(crate) fn for_name(name: &str) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =

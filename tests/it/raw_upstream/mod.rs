@@ -169,7 +169,7 @@ impl Serving {
                 Then::Hold => {
                     let _held = Held::new(&self.seen);
                     let mut byte = [0];
-                    stream.read(&mut byte).await.ok()?;
+                    stream.read_exact(&mut byte).await.ok()?;
                     return None;
                 }
                 Then::Repeat(bytes) => {
