@@ -176,7 +176,7 @@ fn config(upstream: &str) -> Config {
     config.task.deadline = Duration::from_secs(50);
     config.task.poll_first = Duration::from_millis(5);
     config.task.poll_max = Duration::from_millis(50);
-    config.task.results_grace = Duration::from_millis(500);
+    config.task.results_grace = Duration::from_secs(2);
     config.task.submit_retries = 0;
     config.server.max_body = 1 << 20;
     config
