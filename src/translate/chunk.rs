@@ -241,16 +241,19 @@ fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcri
         .and_then(|delta| delta.tool_calls.as_deref())
         .unwrap_or_default();
     if calls.iter().any(|call| call.index.is_none()) {
-        let calls = delta
+        let raw = delta
             .get("tool_calls")
             .and_then(json::array)
             .unwrap_or_default();
-        let calls: Vec<String> = calls
-            .iter()
-            .enumerate()
-            .map(|(at, call)| with_index(at, call))
-            .collect();
-        delta_edit.set("tool_calls", format!("[{}]", calls.join(",")));
+        // The calls of one delta count on from each other, as they will when they have been told.
+        let mut so_far = before.cloned().unwrap_or_default();
+        let numbered = raw.into_iter().zip(calls).map(|(raw, call)| {
+            let index = so_far.call_index(call);
+            so_far.add_call(call);
+            with_index(index, raw)
+        });
+        let numbered: Vec<String> = numbered.collect();
+        delta_edit.set("tool_calls", format!("[{}]", numbered.join(",")));
     }
     if let Some(delta) = delta_edit.finish() {
         edit.set("delta", delta);
@@ -260,14 +263,14 @@ fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcri
     edit.finish().unwrap_or_else(|| raw.get().to_owned())
 }
 
-/// A tool call as deltas have it: with an index, its place where it has none.
-pub(super) fn with_index(at: usize, call: &RawValue) -> String {
+/// A tool call as deltas have it: with an index, this one where it has none.
+pub(super) fn with_index(index: u64, call: &RawValue) -> String {
     let Some(object) = RawObject::of(call) else {
         return call.get().to_owned();
     };
     let mut edit = object.edit();
     if object.present("index").is_none() {
-        edit.set("index", at.to_string());
+        edit.set("index", index.to_string());
     }
     edit.finish().unwrap_or_else(|| call.get().to_owned())
 }

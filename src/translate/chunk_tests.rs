@@ -154,6 +154,36 @@ fn what_strict_clients_need_is_added() {
 }
 
 #[test]
+fn tool_calls_without_an_index_are_told_apart_by_their_ids() {
+    let calls = |calls: &str| {
+        later(
+            &format!(r#"{{"index":0,"delta":{{"tool_calls":[{calls}]}}}}"#),
+            "",
+        )
+    };
+    let one = calls(r#"{"id":"a","function":{"name":"f","arguments":""}}"#);
+    let more = calls(r#"{"function":{"arguments":"{}"}}"#);
+    let two = calls(
+        r#"{"id":"b","function":{"name":"g"}},{"id":"c","function":{"name":"h"}},{"id":"a"}"#,
+    );
+    let sent = stream(&[FIRST, &one, &more, &two], false);
+    let indexes: Vec<Vec<u64>> = sent[1..]
+        .iter()
+        .map(|json| {
+            let chunk: serde_json::Value = serde_json::from_str(json.as_ref().unwrap()).unwrap();
+            let calls = chunk["choices"][0]["delta"]["tool_calls"]
+                .as_array()
+                .unwrap();
+            calls
+                .iter()
+                .map(|call| call["index"].as_u64().unwrap())
+                .collect()
+        })
+        .collect();
+    assert_eq!(indexes, [vec![0], vec![0], vec![1, 2, 0]]);
+}
+
+#[test]
 fn a_stream_without_ids_gets_one_of_ours() {
     let sent = stream(
         &[r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#],

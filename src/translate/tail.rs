@@ -156,7 +156,7 @@ fn whole_message(told: &Told, message: &RawObject) -> String {
         let calls: Vec<String> = calls
             .iter()
             .enumerate()
-            .map(|(at, call)| with_index(at, call))
+            .map(|(at, call)| with_index(at as u64, call))
             .collect();
         edit.set("tool_calls", format!("[{}]", calls.join(",")));
     } else {
@@ -205,7 +205,7 @@ fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch>
             .iter()
             .find(|before| before.index == at as u64)
         else {
-            rests.push(with_index(at, call));
+            rests.push(with_index(at as u64, call));
             continue;
         };
         let function = RawObject::of(call)

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Identity,
-    chunk::{ChoiceView, Chunk, DeltaView},
+    chunk::{ChoiceView, Chunk, DeltaView, ToolCallView},
     finish::finish_reason,
 };
 use crate::json::{self, quote};
@@ -193,27 +193,46 @@ impl Told {
         self.finish_reason = self.finish_reason.or(finish_reason(choice.finish_reason));
     }
 
+    /// Which tool call a delta goes on with. Some providers leave the index out: then a new id begins a new call, and
+    /// what has no id goes on with the last one.
+    pub(super) fn call_index(&self, call: &ToolCallView) -> u64 {
+        if let Some(index) = call.index {
+            return index;
+        }
+        let last = self.tool_calls.iter().map(|told| told.index).max();
+        let id = call.id.and_then(json::string).filter(|id| !id.is_empty());
+        let Some(id) = id else {
+            return last.unwrap_or(0);
+        };
+        let known = self.tool_calls.iter().find(|told| told.id == *id);
+        known.map_or(last.map_or(0, |last| last + 1), |told| told.index)
+    }
+
     fn add_delta(&mut self, delta: &DeltaView) {
         append(&mut self.content, delta.content);
         append(&mut self.reasoning, delta.reasoning_content);
         append(&mut self.refusal, delta.refusal);
-        for (at, call) in delta.tool_calls.iter().flatten().enumerate() {
-            let index = call.index.unwrap_or(at as u64);
-            let told = find_or_add(
-                &mut self.tool_calls,
-                |told| told.index == index,
-                || ToldCall {
-                    index,
-                    ..ToldCall::default()
-                },
-            );
-            if told.id.is_empty() {
-                append(&mut told.id, call.id);
-            }
-            if let Some(function) = &call.function {
-                append(&mut told.name, function.name);
-                append(&mut told.arguments, function.arguments);
-            }
+        for call in delta.tool_calls.iter().flatten() {
+            self.add_call(call);
+        }
+    }
+
+    pub(super) fn add_call(&mut self, call: &ToolCallView) {
+        let index = self.call_index(call);
+        let told = find_or_add(
+            &mut self.tool_calls,
+            |told| told.index == index,
+            || ToldCall {
+                index,
+                ..ToldCall::default()
+            },
+        );
+        if told.id.is_empty() {
+            append(&mut told.id, call.id);
+        }
+        if let Some(function) = &call.function {
+            append(&mut told.name, function.name);
+            append(&mut told.arguments, function.arguments);
         }
     }
 }
