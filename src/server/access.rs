@@ -1,8 +1,9 @@
-use std::time::Instant;
-
 use hyper::{Method, Request, StatusCode, header::HeaderValue};
 
-use super::reply;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{reply, watchdog::Watchdog};
 use crate::api_error::ApiError;
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
@@ -16,10 +17,13 @@ pub(super) struct Access {
     task: Option<String>,
     is_submitting: bool,
     is_finished: bool,
+    /// Cancelled to end the connection that the request came on.
+    connection: CancellationToken,
+    watchdog: Option<Watchdog>,
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>) -> Self {
+    pub(super) fn new<B>(request: &Request<B>, connection: CancellationToken) -> Self {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
@@ -35,6 +39,8 @@ impl Access {
             task: None,
             is_submitting: false,
             is_finished: false,
+            connection,
+            watchdog: None,
         }
     }
 
@@ -49,6 +55,16 @@ impl Access {
 
     pub(super) fn set_model(&mut self, model: &str) {
         self.model = Some(model.chars().take(100).collect());
+    }
+
+    /// Ends the connection if the request has not been answered soon after `deadline`.
+    pub(super) fn watch(&mut self, deadline: Instant) {
+        self.watchdog = Some(Watchdog::new(deadline, self.connection.clone()));
+    }
+
+    /// The watchdog, for an answer that is ready but not taken yet.
+    pub(super) fn take_watchdog(&mut self) -> Option<Watchdog> {
+        self.watchdog.take()
     }
 
     /// From here to [`Access::set_task`], nobody knows whether a task was made.

@@ -67,6 +67,7 @@ pub(super) async fn converse(
         Ok(claim) => claim,
         Err(error) => return refuse(&error, access),
     };
+    access.watch(context.deadline);
     match accept(app, context, claim, &body, dialect, &mut access).await {
         Ok(accepted) => match accepted.purpose {
             Purpose::Live { .. } => stream(accepted, access),
@@ -147,7 +148,7 @@ async fn accept(
 }
 
 /// Waits for the task and answers with its result.
-async fn whole(accepted: Accepted, access: Access) -> Reply {
+async fn whole(accepted: Accepted, mut access: Access) -> Reply {
     let Accepted {
         pursuit,
         receipt,
@@ -166,7 +167,7 @@ async fn whole(accepted: Accepted, access: Access) -> Reply {
             if let Some(served) = &completion.served {
                 say(&mut headers, reply::MODEL, served);
             }
-            let mut reply = reply::answer(completion.json, receipt);
+            let mut reply = reply::answer(completion.json, receipt, access.take_watchdog());
             reply
                 .headers_mut()
                 .insert(reply::PROCESSING, HeaderValue::from(access.milliseconds()));

@@ -1,6 +1,6 @@
 use std::{
     convert::Infallible,
-    io,
+    future, io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
@@ -105,13 +106,17 @@ fn accept(
         let has_spoken = Arc::new(AtomicBool::new(false));
         let ambiguous = Verdict::default();
         let heads = HeadWatch::new(ambiguous.clone());
+        let given_up = CancellationToken::new();
         let service = service_fn({
-            let has_spoken = has_spoken.clone();
+            let (has_spoken, given_up) = (has_spoken.clone(), given_up.clone());
             move |request| {
                 has_spoken.store(true, Ordering::Relaxed);
                 let app = app.clone();
                 let is_ambiguous = ambiguous.take();
-                async move { Ok::<_, Infallible>(route::handle(app, request, is_ambiguous).await) }
+                let connection = given_up.clone();
+                async move {
+                    Ok::<_, Infallible>(route::handle(app, request, connection, is_ambiguous).await)
+                }
             }
         });
         let connection = server.serve_connection(
@@ -122,10 +127,19 @@ fn accept(
         tokio::pin!(connection);
         // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough
         // for that needs a limit of its own.
-        let served = match timeout(read_timeout, &mut connection).await {
-            Ok(served) => served,
-            Err(_) if !has_spoken.load(Ordering::Relaxed) => return,
-            Err(_) => connection.await,
+        let first = async {
+            sleep(read_timeout).await;
+            if has_spoken.load(Ordering::Relaxed) {
+                future::pending().await
+            }
+        };
+        let served = tokio::select! {
+            served = &mut connection => served,
+            () = first => return,
+            () = given_up.cancelled() => {
+                tracing::info!("a client did not take its answer by the deadline; its connection is ended");
+                return;
+            }
         };
         if let Err(error) = served {
             tracing::debug!(error = &*error, "a client's connection ended early");

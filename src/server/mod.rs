@@ -15,6 +15,7 @@ mod relayed;
 mod reply;
 mod route;
 mod settings;
+mod watchdog;
 mod wire;
 
 pub use listen::serve;

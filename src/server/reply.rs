@@ -18,6 +18,7 @@ use hyper::{
 use uuid::Uuid;
 
 use super::relayed::Download;
+use super::watchdog::Watchdog;
 use crate::{
     api_error::{ApiError, Retry, Said},
     ledger::Receipt,
@@ -44,8 +45,13 @@ pub(super) type Reply = Response<ReplyBody>;
 
 pub(super) enum ReplyBody {
     Whole(Full<Bytes>),
-    /// An answer that was paid for; the receipt is used when it is taken to be written.
-    Answer(Full<Bytes>, Option<Receipt>),
+    /// An answer that was paid for; the receipt is used when it is taken to be written, and the watchdog watches that
+    /// it is.
+    Answer {
+        full: Full<Bytes>,
+        receipt: Option<Receipt>,
+        _watchdog: Option<Watchdog>,
+    },
     /// Each piece is written as it comes.
     Pieces(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
     /// The upstream's own, which can break off.
@@ -62,7 +68,7 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
             Self::Whole(full) => Pin::new(full).poll_frame(context).map_err(Into::into),
-            Self::Answer(full, receipt) => {
+            Self::Answer { full, receipt, .. } => {
                 if let Some(receipt) = receipt.take() {
                     receipt.delivered();
                 }
@@ -78,7 +84,7 @@ impl Body for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(full) | Self::Answer(full, _) => full.is_end_stream(),
+            Self::Whole(full) | Self::Answer { full, .. } => full.is_end_stream(),
             Self::Pieces(_) => false,
             Self::Relayed(download) => download.is_end_stream(),
         }
@@ -86,7 +92,7 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(full) | Self::Answer(full, _) => full.size_hint(),
+            Self::Whole(full) | Self::Answer { full, .. } => full.size_hint(),
             Self::Pieces(_) => SizeHint::default(),
             Self::Relayed(download) => download.size_hint(),
         }
@@ -106,8 +112,12 @@ pub(super) fn json(body: impl Into<Bytes>) -> Reply {
 }
 
 /// An answer that has been paid for.
-pub(super) fn answer(body: Bytes, receipt: Receipt) -> Reply {
-    json(Bytes::new()).map(|_| ReplyBody::Answer(Full::new(body), Some(receipt)))
+pub(super) fn answer(body: Bytes, receipt: Receipt, watchdog: Option<Watchdog>) -> Reply {
+    json(Bytes::new()).map(|_| ReplyBody::Answer {
+        full: Full::new(body),
+        receipt: Some(receipt),
+        _watchdog: watchdog,
+    })
 }
 
 pub(super) fn empty(status: StatusCode) -> Reply {

@@ -6,6 +6,7 @@ use hyper::{
     header::{ALLOW, HeaderMap, HeaderValue, TRANSFER_ENCODING},
 };
 use percent_encoding::percent_decode_str;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
@@ -19,9 +20,15 @@ use crate::api_error::ApiError;
 const SERVED: &str =
     "POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{model}";
 
-/// Answers one request. `is_ambiguous`: its head says in two ways where its body ends.
-pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, is_ambiguous: bool) -> Reply {
-    let access = Access::new(&request);
+/// Answers one request. `connection` is cancelled to end the connection that it came on; `is_ambiguous`: its head says
+/// in two ways where its body ends.
+pub(super) async fn handle(
+    app: Arc<App>,
+    request: Request<Incoming>,
+    connection: CancellationToken,
+    is_ambiguous: bool,
+) -> Reply {
+    let access = Access::new(&request, connection);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);

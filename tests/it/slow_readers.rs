@@ -12,7 +12,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -44,6 +47,47 @@ async fn a_client_that_stops_reading_is_given_up() {
     assert_eq!(ending, Ending::Aborted);
     let answer = stage.ask(&question(false, json!({}))).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
+}
+
+/// Over HTTP/2 a client need not even stop reading its socket: it grants no window.
+#[tokio::test]
+async fn a_client_that_grants_no_window_is_given_up_after_the_deadline() {
+    let much = text(&"x".repeat(8000));
+    let script = Script {
+        open: vec![endless("", &much)],
+        ..Script::default()
+    };
+    let stage = Stage::with(script, |config| {
+        config.task.deadline = Duration::from_secs(1);
+    })
+    .await;
+    let stream = TcpStream::connect(stage.proxy.address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(20_000)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let body = r#"{"model":"gpt-5.5","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let request = Request::post("http://foxbridge/v1/chat/completions")
+        .header("authorization", "Bearer sk-test")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from_static(body.as_bytes())))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    // Its body is held and not read.
+    stage
+        .upstream
+        .until("it streams", |seen| seen.held == 1)
+        .await;
+    stage
+        .upstream
+        .until("it is let go", |seen| seen.held == 0)
+        .await;
+    // The client learns of it by the end of its connection.
+    let _ = within("the connection ends", connection).await;
+    drop(answer);
 }
 
 /// An upstream that speaks HTTP/2 behind TLS, and whose streams never end.
