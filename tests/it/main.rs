@@ -13,6 +13,7 @@ mod browsers;
 mod clients;
 mod completions;
 mod crowd;
+mod demo;
 mod doubts;
 mod events;
 mod harness;

@@ -39,8 +39,16 @@ const QUIET: [(&str, &str); 4] = [
 /// Runs a file of `tests/sdk/CLIENT`, which pins Python packages, against a bridge of its own; a failed check fails
 /// the test.
 pub(crate) async fn python(client: &str, file: &str) {
-    let sources = sources(client);
-    let pins = [sources.join("requirements.txt")];
+    let mut command = Command::new(python_of(client));
+    // No compiled files beside the sources: a test leaves the work tree as it was.
+    command.arg("-B").arg(sources(client).join(file));
+    command.env("PYTHONPATH", sources("shared"));
+    check(client, file, command).await;
+}
+
+/// A Python that has the packages which `tests/sdk/CLIENT` pins.
+pub(crate) fn python_of(client: &str) -> PathBuf {
+    let pins = [sources(client).join("requirements.txt")];
     let home = fetched(client, &pins, &["python3"], PYTHON, |home| {
         let venv = home.join("venv");
         succeed(
@@ -51,11 +59,7 @@ pub(crate) async fn python(client: &str, file: &str) {
         pip.args(["-m", "pip", "install", "--no-input", "--requirement"]);
         succeed(pip.arg(&pins[0]), PYTHON);
     });
-    let mut command = Command::new(home.join("venv/bin/python"));
-    // No compiled files beside the sources: a test leaves the work tree as it was.
-    command.arg("-B").arg(sources.join(file));
-    command.env("PYTHONPATH", self::sources("shared"));
-    check(client, file, command).await;
+    home.join("venv/bin/python")
 }
 
 /// Runs a file of `tests/sdk/CLIENT`, which pins npm packages, against a bridge of its own; a failed check fails the
