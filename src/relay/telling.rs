@@ -84,6 +84,7 @@ impl Telling {
         };
         match met {
             Met::New => self.tell(chunk),
+            Met::Rest(_) if self.is_too_late() => return Heard::Different,
             Met::Rest(rest) => self.tell_rest(rest),
             Met::Known => {
                 self.replay
@@ -155,6 +156,14 @@ impl Telling {
             self.write(json);
         }
         self.transcript.add(chunk);
+    }
+
+    /// Whether the replay brings what should have come before something that the client has. Whoever is told all in one
+    /// piece has nothing yet.
+    fn is_too_late(&self) -> bool {
+        let replay = self.replay.as_ref();
+        self.purpose != Purpose::Whole
+            && replay.is_some_and(|replay| replay.is_late(&self.transcript))
     }
 
     /// Tells what of a replay's chunk was new, and goes on from the replay.

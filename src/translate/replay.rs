@@ -72,6 +72,16 @@ impl Replay {
         }
     }
 
+    /// Whether it says more of a choice that the client was told is finished. Nothing may follow a finish reason, so the
+    /// client can no longer be told.
+    pub fn is_late(&self, told: &Transcript) -> bool {
+        told.choices
+            .iter()
+            .filter(|before| before.finish_reason.is_some())
+            .filter_map(|before| Some((before, self.transcript.choice(before.index)?)))
+            .any(|(before, now)| !delta(before, now).is_empty())
+    }
+
     /// Whether this replay has told just what the client was told. If it ends here, it ends where the client is.
     pub fn is_level(&self) -> bool {
         self.is_level

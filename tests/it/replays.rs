@@ -25,6 +25,7 @@ fn told(chunks: &[Value]) -> Vec<Value> {
             );
         }
         let one = &mut all[index];
+        assert!(one["reason"].is_null(), "finished already: {choice}");
         let delta = &choice["delta"];
         for (name, from) in [("content", "content"), ("reasoning", "reasoning_content")] {
             append(&mut one[name], &delta[from]);
@@ -42,7 +43,6 @@ fn told(chunks: &[Value]) -> Vec<Value> {
             append(&mut calls[at]["arguments"], &call["function"]["arguments"]);
         }
         if !choice["finish_reason"].is_null() {
-            assert!(one["reason"].is_null(), "finished twice: {choice}");
             one["reason"] = choice["finish_reason"].clone();
         }
     }
@@ -130,6 +130,27 @@ async fn a_whole_replay_needs_no_result_to_be_believed() {
         let told = told_of(vec![events(&begun), events(&replay)], completion("abc")).await;
         assert_eq!(told, Ok(plain("abc ")), "{begun}");
     }
+}
+
+/// A chunk was lost just before the finish reason, which a count tells too late.
+#[tokio::test]
+async fn nothing_is_told_of_a_choice_that_is_finished() {
+    let thought = |text: &str| delta(json!({"reasoning_content": text}));
+    let whole = [thought("hm, "), thought("yes"), text("a"), text("b")];
+    let lost = |at: usize| {
+        let mut chunks = whole.to_vec();
+        chunks.remove(at);
+        events(&(chunks.concat() + &finish("stop") + &done(5)))
+    };
+    let replay = events(&(whole.concat() + &finish("stop") + &done(5)));
+    let told = told_of(vec![lost(1), replay.clone()], completion("ab")).await;
+    let told = told.unwrap();
+    assert_eq!(
+        (&told[0]["content"], &told[0]["reason"]),
+        (&json!("ab"), &json!("stop"))
+    );
+    let told = told_of(vec![lost(3), replay], completion("ab")).await;
+    assert_eq!(told, Err("stream_incomplete".to_owned()));
 }
 
 #[tokio::test]
