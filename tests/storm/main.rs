@@ -1,0 +1,308 @@
+//! A seeded storm: many requests from many clients at once, over real sockets, through a proxy whose upstream and whose
+//! clients do whatever may go wrong. Of every request it is checked that at most one task was bought, that the answer is
+//! the simulator's to the last character (or the error is one that its script makes true), that the reply is
+//! well-formed to its end, and that it came in time; at the end, that nothing is left in flight and no memory is kept.
+//!
+//! ```text
+//! cargo test --test storm                          # a shower, with a new seed each time
+//! STORM_REQUESTS=10000 cargo test --test storm     # the whole storm
+//! STORM_SEED=7 STORM_ONLY=1234 cargo test --test storm    # one request of it again
+//! ```
+//!
+//! A request follows from the seed and its own number alone, so one that fails can be sent again alone. What the others
+//! did meanwhile does not repeat; the same seed and number of requests come closest.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says its seed"
+)]
+
+mod case;
+mod client;
+mod disturbance;
+mod memory;
+mod question;
+mod told;
+mod verdict;
+mod weather;
+
+use std::{
+    env, panic,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use case::{Case, MOST_EXCHANGES, Manner};
+use client::{Answer, Client};
+use foxbridge::{
+    config::{self, Sources},
+    run,
+    simulator::{self, Simulator},
+};
+use tokio::{net::TcpListener, time::timeout};
+
+const USUAL_REQUESTS: u64 = 1_500;
+const CLIENTS: usize = 96;
+pub(crate) const SUBMIT_RETRIES: u64 = 2;
+/// Deadlines: one that no request comes near, and one for those that would never end.
+const PATIENT: Duration = Duration::from_secs(60);
+const HASTY: Duration = Duration::from_secs(2);
+/// How late an answer may be on a busy machine.
+const SLACK: Duration = Duration::from_secs(10);
+/// From the warm-up to the end, in MiB. Some bytes are kept of every request: by the ledger, and by the simulator,
+/// which counts purchases.
+const MOST_GROWTH: u64 = 64;
+/// More failures than these tell nothing new.
+const ENOUGH_FAILURES: usize = 5;
+
+/// Both sides, and what has happened.
+struct World {
+    simulator: Simulator,
+    patient: Client,
+    hasty: Client,
+    answers: AtomicU64,
+    errors: AtomicU64,
+    departures: AtomicU64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_of_a_storm_is_bought_once_and_answered_truthfully() {
+    let seed = number("STORM_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let only = number("STORM_ONLY");
+    let requests = number("STORM_REQUESTS").unwrap_or(USUAL_REQUESTS);
+    println!("STORM_SEED={seed} STORM_REQUESTS={requests}");
+    let panics = watch_panics();
+    let began = Instant::now();
+    let world = Arc::new(World::start().await);
+    let numbers = only.map_or(0..requests, |only| only..only + 1);
+    let middle = numbers.start + (numbers.end - numbers.start) / 4;
+    let mut failures = weather_storm(&world, seed, numbers.start..middle).await;
+    let warm = memory::resident();
+    failures.extend(weather_storm(&world, seed, middle..numbers.end).await);
+    world.report(began);
+    assert!(
+        failures.is_empty(),
+        "STORM_SEED={seed} STORM_REQUESTS={requests}\n\n{}",
+        failures.join("\n\n")
+    );
+    world.assert_calm().await;
+    let growth = memory::resident().saturating_sub(warm);
+    println!("{warm} MiB after the warm-up, then {growth} MiB more");
+    assert!(growth <= MOST_GROWTH, "{growth} MiB more than {warm} MiB");
+    let panics = panics.lock().unwrap();
+    assert!(panics.is_empty(), "panicked while serving: {panics:?}");
+}
+
+/// Sends these requests, many at once, and tells which of them failed.
+async fn weather_storm(
+    world: &Arc<World>,
+    seed: u64,
+    numbers: std::ops::Range<u64>,
+) -> Vec<String> {
+    let next = Arc::new(AtomicU64::new(numbers.start));
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (world, next, failures) = (world.clone(), next.clone(), failures.clone());
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let has_enough = failures.lock().unwrap().len() >= ENOUGH_FAILURES;
+                    if number >= numbers.end || has_enough {
+                        break;
+                    }
+                    let case = Arc::new(Case::draw(seed, number, &world.simulator.base_url()));
+                    let life = tokio::spawn(live_through(world.clone(), case.clone()));
+                    if let Err(error) = life.await {
+                        failures.lock().unwrap().push(format!("{error}\n{case}"));
+                    }
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    std::mem::take(&mut *failures.lock().unwrap())
+}
+
+/// One logical request from its first sending to its last answer.
+async fn live_through(world: Arc<World>, case: Arc<Case>) {
+    let client = world.client(&case);
+    let mut retries = 0;
+    if let Manner::Leaves(departures) = &case.manner {
+        for leave in departures {
+            let request = case.request(retries);
+            let asking = client.ask_and_leave(&request, leave);
+            if let Some(answer) = in_time(&case, asking).await {
+                // It was answered before it could leave.
+                world.judge(&case, 0, &answer);
+                return world.assert_bought_once(&case);
+            }
+            world.departures.fetch_add(1, Ordering::Relaxed);
+            retries += 1;
+        }
+    }
+    if let Manner::Doubles = case.manner {
+        let request = case.request(0);
+        let both = tokio::join!(
+            in_time(&case, client.ask(&request)),
+            in_time(&case, client.ask(&request))
+        );
+        world.judge(&case, 0, &both.0);
+        world.judge(&case, 0, &both.1);
+    }
+    for before in 0..MOST_EXCHANGES {
+        let request = case.request(retries);
+        let answer = in_time(&case, client.ask(&request)).await;
+        let is_answered = world.judge(&case, before, &answer);
+        let insists = matches!(case.manner, Manner::Stubborn) && before == 0;
+        if is_answered || !(answer.invites_retry() || insists) {
+            break;
+        }
+        retries += 1;
+    }
+    world.assert_bought_once(&case);
+}
+
+async fn in_time<T>(case: &Case, asking: impl Future<Output = T>) -> T {
+    let deadline = if case.weather.is_hasty {
+        HASTY
+    } else {
+        PATIENT
+    };
+    let limit = deadline + SLACK;
+    let asked = timeout(limit, asking).await;
+    asked.unwrap_or_else(|_| panic!("no answer within {limit:?}"))
+}
+
+impl World {
+    async fn start() -> Self {
+        let simulator = Simulator::start(simulator::Settings {
+            // What the simulator keeps is not the proxy's memory.
+            max_tasks: 2_000,
+            journal_requests: 16,
+            journal_bytes: 1 << 16,
+            ..simulator::Settings::instant()
+        })
+        .await
+        .unwrap();
+        let upstream = simulator.base_url();
+        Self {
+            patient: start_proxy(&upstream, PATIENT, Duration::from_secs(4)).await,
+            hasty: start_proxy(&upstream, HASTY, Duration::from_millis(300)).await,
+            simulator,
+            answers: AtomicU64::default(),
+            errors: AtomicU64::default(),
+            departures: AtomicU64::default(),
+        }
+    }
+
+    fn client(&self, case: &Case) -> &Client {
+        match case.weather.is_hasty {
+            true => &self.hasty,
+            false => &self.patient,
+        }
+    }
+
+    fn judge(&self, case: &Case, before: u64, answer: &Answer) -> bool {
+        let judged = panic::AssertUnwindSafe(|| verdict::is_answered(case, before, answer));
+        let is_answered = panic::catch_unwind(judged).unwrap_or_else(|fault| {
+            let text = fault.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(fault.downcast_ref::<&str>().copied());
+            panic!(
+                "{}\n{}\n{}",
+                text.unwrap_or_default(),
+                answer.head,
+                answer.body
+            )
+        });
+        let count = if is_answered {
+            &self.answers
+        } else {
+            &self.errors
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        is_answered
+    }
+
+    fn assert_bought_once(&self, case: &Case) {
+        let (id, weather) = (&case.id, &case.weather);
+        assert_eq!(self.simulator.accepted(id), weather.tasks, "tasks bought");
+        let submits = self.simulator.attempts(id);
+        assert!(submits <= weather.most_submits, "{submits} submits");
+    }
+
+    /// Nothing is in flight any more.
+    async fn assert_calm(&self) {
+        let calm = self
+            .simulator
+            .journal_when(|journal| journal.open_streams == 0);
+        let journal = timeout(SLACK, calm)
+            .await
+            .expect("no stream is followed any more");
+        assert_eq!(journal.panics, 0, "the simulator panicked");
+    }
+
+    fn report(&self, began: Instant) {
+        let journal = self.simulator.journal();
+        println!(
+            "{:?}: {:?} answers, {:?} errors, {:?} departures; {} submits, {} tasks, {} queries, {} streams",
+            began.elapsed(),
+            self.answers,
+            self.errors,
+            self.departures,
+            journal.submits,
+            journal.accepted,
+            journal.queries,
+            journal.stream_opens
+        );
+    }
+}
+
+async fn start_proxy(upstream: &str, deadline: Duration, results_grace: Duration) -> Client {
+    let mut config = config::load(&Sources::default()).unwrap().config;
+    config.listen.set_port(0);
+    config.upstream.base_url = upstream.parse().unwrap();
+    config.task.deadline = deadline;
+    config.task.poll_first = Duration::from_millis(5);
+    config.task.poll_max = Duration::from_millis(50);
+    config.task.results_grace = results_grace;
+    config.task.submit_retries = SUBMIT_RETRIES as u32;
+    config.stream.idle = Duration::from_millis(700);
+    config.stream.keepalive = Duration::from_millis(100);
+    let listener = TcpListener::bind(config.listen).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        run::serve(config, listener, std::future::pending())
+            .await
+            .unwrap();
+    });
+    Client::new(address)
+}
+
+/// Collects every panic of the process, also those that a server swallows. The failures of requests are among them.
+fn watch_panics() -> Arc<Mutex<Vec<String>>> {
+    let panics = Arc::new(Mutex::new(Vec::new()));
+    let seen = panics.clone();
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        seen.lock().unwrap().push(panic.to_string());
+        previous(panic);
+    }));
+    panics
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
+    )
+}
