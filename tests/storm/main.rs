@@ -185,8 +185,8 @@ async fn in_time<T>(case: &Case, asking: impl Future<Output = T>) -> T {
 impl World {
     async fn start() -> Self {
         let simulator = Simulator::start(simulator::Settings {
-            // What the simulator keeps is not the proxy's memory.
-            max_tasks: 2_000,
+            // What the simulator keeps is not the proxy's memory, but it must outlast the slowest request.
+            max_tasks: 5_000,
             journal_requests: 16,
             journal_bytes: 1 << 16,
             ..simulator::Settings::instant()
