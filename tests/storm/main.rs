@@ -195,7 +195,7 @@ impl World {
         .unwrap();
         let upstream = simulator.base_url();
         Self {
-            patient: start_proxy(&upstream, PATIENT, Duration::from_secs(4)).await,
+            patient: start_proxy(&upstream, PATIENT, Duration::from_secs(20)).await,
             hasty: start_proxy(&upstream, HASTY, Duration::from_millis(300)).await,
             simulator,
             answers: AtomicU64::default(),
