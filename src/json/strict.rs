@@ -112,7 +112,7 @@ fn has_lone_surrogate(string: &str) -> bool {
     false
 }
 
-/// The UTF-16 unit of a `\uXXXX` that `text` begins with.
+/// The UTF-16 unit of the `\u` escape that `text` begins with.
 fn unit(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u32::from_str_radix(digits, 16).ok()
