@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::Config,
-    ledger::{Ledger, NoRandomness},
+    ledger::{Ledger, OpenError},
     server::{self, App},
     upstream::{Setup, Upstream},
 };
@@ -16,8 +16,8 @@ use crate::{
 pub enum StartError {
     #[error(transparent)]
     Upstream(#[from] Setup),
-    #[error("the ledger cannot be kept: {0}")]
-    Ledger(#[from] NoRandomness),
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
 }
 
 /// Serves clients on `listener` until `stop` resolves, then finishes what is in flight within
@@ -28,15 +28,16 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
     let upstream = Upstream::new(config.upstream)?;
-    let ledger = Ledger::new(config.ledger)?;
+    let ledger = Ledger::open(config.ledger)?;
     let app = App::new(
         upstream,
-        ledger,
+        ledger.clone(),
         config.task,
         config.stream,
         config.models,
         config.server,
     );
     server::serve(Arc::new(app), listener, stop).await;
+    ledger.flush().await;
     Ok(())
 }

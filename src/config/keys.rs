@@ -150,6 +150,20 @@ pub(super) const TASK_SUBMIT_RETRIES: Key = Key {
     expected: "a whole number from 0 to 20",
     why: "How often a submit refused with 429 is sent again; after any other failure it could be billed twice.",
 };
+pub(super) const LEDGER_STORE: Key = Key {
+    name: "ledger.store",
+    default: Some("memory"),
+    form: Form::Text,
+    expected: "\"memory\", or \"file:\" and a path, such as \"file:/var/lib/foxbridge/ledger.redb\"",
+    why: "Where bought tasks are remembered; a file survives a crash or restart, at one disk write a request.",
+};
+pub(super) const LEDGER_IF_DAMAGED: Key = Key {
+    name: "ledger.if_damaged",
+    default: Some("refuse"),
+    form: Form::Text,
+    expected: "\"refuse\" or \"move-aside\"",
+    why: "A ledger file that cannot be read: refuse to start, or rename it and begin a new one.",
+};
 pub(super) const LEDGER_MAX_AGE: Key = Key {
     name: "ledger.max_age",
     default: Some("1h"),
@@ -279,6 +293,8 @@ pub const ALL: &[Key] = &[
     TASK_POLL_MAX,
     TASK_RESULTS_GRACE,
     TASK_SUBMIT_RETRIES,
+    LEDGER_STORE,
+    LEDGER_IF_DAMAGED,
     LEDGER_MAX_AGE,
     LEDGER_MAX_ENTRIES,
     STREAM_IDLE,

@@ -7,7 +7,10 @@ use figment::value::Value;
 use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::telemetry::Format;
+use crate::{
+    ledger::{IfDamaged, Store},
+    telemetry::Format,
+};
 
 /// A value that does not fit; the text, where there is one, comes after "expected …".
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -161,6 +164,24 @@ pub(super) fn log_level(value: &Value) -> Parsed<Targets> {
         }
     }
     Targets::from_str(text).map_err(|_| Misfit::default())
+}
+
+pub(super) fn ledger_store(value: &Value) -> Parsed<Store> {
+    match text(value)? {
+        "memory" => Ok(Store::Memory),
+        text => match text.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Ok(Store::File(path.into())),
+            _ => Err(Misfit::default()),
+        },
+    }
+}
+
+pub(super) fn if_damaged(value: &Value) -> Parsed<IfDamaged> {
+    match text(value)? {
+        "refuse" => Ok(IfDamaged::Refuse),
+        "move-aside" => Ok(IfDamaged::MoveAside),
+        _ => Err(Misfit::default()),
+    }
 }
 
 pub(super) fn log_format(value: &Value) -> Parsed<Format> {

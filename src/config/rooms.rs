@@ -98,9 +98,13 @@ fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
 }
 
 fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
+    let store = reader.required(&keys::LEDGER_STORE, parse::ledger_store);
+    let if_damaged = reader.required(&keys::LEDGER_IF_DAMAGED, parse::if_damaged);
     let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
     let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::entries);
     Some(ledger::Settings {
+        store: store?,
+        if_damaged: if_damaged?,
         max_age: max_age?,
         max_entries: max_entries?,
     })

@@ -102,6 +102,11 @@ impl Ledger {
     }
 }
 
+/// The ledger's file could not be written, so the request must not be submitted.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger's file cannot be written")]
+pub struct NotNoted;
+
 enum Found {
     Added(Intent),
     Row(u64, watch::Receiver<State>),
@@ -109,9 +114,19 @@ enum Found {
 }
 
 impl Intent {
-    /// From now on a task may be made.
-    pub fn sending(&mut self) {
+    /// From now on a task may be made; resolves when that would be known after a crash too.
+    pub async fn sending(&mut self) -> Result<(), NotNoted> {
+        let Some(row) = self.row else {
+            return Err(NotNoted);
+        };
+        let noted = self.ledger.rows().note(row);
+        if let Some(noted) = noted
+            && noted.await != Ok(true)
+        {
+            return Err(NotNoted);
+        }
         self.is_sending = true;
+        Ok(())
     }
 
     /// The submit was accepted.

@@ -1,9 +1,11 @@
 use super::*;
-use crate::ledger::Settings;
+use crate::ledger::{IfDamaged, Settings, Store};
 use std::time::Duration;
 
 fn ledger(max_age: Duration, max_entries: usize) -> Ledger {
-    Ledger::new(Settings {
+    Ledger::open(Settings {
+        store: Store::Memory,
+        if_damaged: IfDamaged::Refuse,
         max_age,
         max_entries,
     })
@@ -151,7 +153,7 @@ async fn what_was_refused_may_be_submitted_and_what_is_ambiguous_may_not() {
     };
     drop(intent(&ledger, keyed).await);
     let mut sending = intent(&ledger, keyed).await;
-    sending.sending();
+    sending.sending().await.unwrap();
     drop(sending);
     assert!(matches!(ledger.claim(keyed).await, Claimed::Ambiguous));
 }
@@ -233,5 +235,101 @@ async fn delivered_requests_leave_nothing_behind() {
     assert_eq!(ledger.rows().count().0, 1);
     assert!(ledger.rows().count().1 < 100);
     held.refused();
+    assert_eq!(ledger.rows().count().0, 0);
+}
+
+fn kept(path: &std::path::Path, max_age: Duration, max_entries: usize) -> Ledger {
+    Ledger::open(Settings {
+        store: Store::File(path.to_owned()),
+        if_damaged: IfDamaged::Refuse,
+        max_age,
+        max_entries,
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_file_remembers_what_memory_does_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let hour = Duration::from_secs(3600);
+    let body = |n: u32| n.to_le_bytes();
+    {
+        let ledger = kept(&path, hour, 10);
+        for n in 0..500 {
+            let claim = Claim {
+                content: [b"/", &body(n)],
+                ..FIRST
+            };
+            let mut intent = intent(&ledger, claim).await;
+            intent.sending().await.unwrap();
+            match n % 5 {
+                0 => intent.refused(),
+                1 => intent.bought(bought("t")).delivered(),
+                2 => intent.ambiguous(),
+                _ => drop(intent.bought(bought(&format!("t{n}")))),
+            }
+        }
+        ledger.flush().await;
+    }
+    let ledger = kept(&path, hour, 10);
+    assert!(ledger.rows().count().0 <= 11);
+    for n in 490..500 {
+        let body = body(n);
+        let claim = Claim {
+            content: [b"/", &body],
+            ..RETRY
+        };
+        let claimed = ledger.claim(claim).await;
+        match n % 5 {
+            0 | 1 => assert!(matches!(claimed, Claimed::New(_)), "{n}: {claimed:?}"),
+            2 => assert!(matches!(claimed, Claimed::Ambiguous), "{n}: {claimed:?}"),
+            _ => assert!(
+                matches!(&claimed, Claimed::Bought(bought, _) if bought.task == format!("t{n}")),
+                "{n}: {claimed:?}"
+            ),
+        }
+    }
+    assert!(std::fs::metadata(&path).unwrap().len() < 4 << 20);
+}
+
+#[tokio::test]
+async fn age_counts_on_across_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    {
+        let ledger = kept(&path, Duration::from_secs(3600), 10);
+        let mut intent = intent(&ledger, FIRST).await;
+        intent.sending().await.unwrap();
+        intent.bought(bought("t1"));
+        ledger.flush().await;
+    }
+    let arrived = std::time::SystemTime::now();
+    while arrived.elapsed().unwrap() < Duration::from_millis(2) {
+        tokio::task::yield_now().await;
+    }
+    let young = kept(&path, Duration::from_secs(3600), 10);
+    assert_eq!(task(&young, RETRY).await.as_deref(), Some("t1"));
+    young.flush().await;
+    drop(young);
+    let old = kept(&path, Duration::from_millis(1), 10);
+    assert_eq!(task(&old, RETRY).await, None);
+}
+
+#[tokio::test]
+async fn an_intent_that_is_given_up_while_it_is_noted_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let hour = Duration::from_secs(3600);
+    {
+        let ledger = kept(&path, hour, 10);
+        let mut intent = intent(&ledger, FIRST).await;
+        let waker = &mut std::task::Context::from_waker(std::task::Waker::noop());
+        let noting = std::pin::pin!(intent.sending()).as_mut().poll(waker);
+        drop(noting);
+        drop(intent);
+        ledger.flush().await;
+    }
+    let ledger = kept(&path, hour, 10);
     assert_eq!(ledger.rows().count().0, 0);
 }

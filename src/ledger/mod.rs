@@ -1,33 +1,29 @@
 //! Which task belongs to which client request, so that a request that is sent again finds the task it has bought.
 //!
-//! A row holds a task id and keyed hashes; never a key, a prompt or an answer. Rows are kept in memory, bounded by age and
-//! number.
+//! A row holds a task id and keyed hashes; never a key, a prompt or an answer. Rows are found in memory, bounded by age
+//! and number; with [`Store::File`] each is also written to an embedded database before its request is submitted, so that
+//! it survives a crash.
 
 mod claim;
+mod file;
 mod rows;
+mod settings;
+mod writer;
 
-pub use claim::{Caller, Claim, Claimed, Intent, Receipt};
+pub use claim::{Caller, Claim, Claimed, Intent, NotNoted, Receipt};
+pub use file::OpenError;
+pub use settings::{IfDamaged, Settings, Store};
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
 
+use file::LedgerFile;
 use rows::Rows;
-
-/// How much is remembered (`[ledger]` in proxy.toml).
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long a request can be found again, from its first arrival.
-    pub max_age: Duration,
-    /// The most requests that are remembered; the oldest are forgotten first.
-    pub max_entries: usize,
-}
+use writer::Writer;
 
 /// What is needed to take up a task again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,21 +41,37 @@ pub struct Ledger {
     secret: Arc<hmac::Key>,
 }
 
-/// There is no randomness to key the ledger's hashes with.
-#[derive(Debug, thiserror::Error)]
-#[error("the system gives no random numbers")]
-pub struct NoRandomness;
-
 impl Ledger {
-    pub fn new(settings: Settings) -> Result<Self, NoRandomness> {
-        let mut secret = [0; 32];
-        SystemRandom::new()
-            .fill(&mut secret)
-            .map_err(|_| NoRandomness)?;
+    /// Opens the ledger with everything that its file remembers.
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        let (secret, rows) = match &settings.store {
+            Store::Memory => (random()?, Rows::new(settings, None)),
+            Store::File(path) => {
+                let (file, contents) = LedgerFile::open(path, settings.if_damaged)?;
+                let writer = Writer::start(file).map_err(|error| OpenError::Io {
+                    path: path.clone(),
+                    error,
+                })?;
+                let mut rows = Rows::new(settings, Some(writer));
+                for (id, entry) in contents.entries {
+                    rows.restore(id, entry);
+                }
+                (contents.secret, rows)
+            }
+        };
         Ok(Self {
-            rows: Arc::new(Mutex::new(Rows::new(settings))),
+            rows: Arc::new(Mutex::new(rows)),
             secret: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)),
         })
+    }
+
+    /// Resolves when everything so far is in the file, as far as it can be written.
+    pub async fn flush(&self) {
+        let written = self.rows().written();
+        if let Some(written) = written {
+            // What cannot be written has been logged.
+            let _ = written.await;
+        }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -84,3 +96,11 @@ impl Ledger {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Hash([u8; 16]);
+
+fn random() -> Result<[u8; 32], OpenError> {
+    let mut secret = [0; 32];
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| OpenError::NoRandomness)?;
+    Ok(secret)
+}

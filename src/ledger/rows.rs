@@ -1,8 +1,14 @@
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
-use super::{Bought, Hash, Settings};
+use super::{Bought, Hash, Settings, file::Entry, writer::Writer};
 
 /// What is known of a request's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +29,28 @@ pub(super) struct Row {
     /// Caller and idempotency key.
     key: Option<Hash>,
     since: Instant,
+    /// Whether the file has it, or soon will.
+    is_noted: bool,
     pub(super) state: watch::Sender<State>,
+}
+
+impl Row {
+    fn entry(&self, bought: Option<Bought>) -> Entry {
+        let age = self.since.elapsed().as_millis() as u64;
+        Entry {
+            content: self.content,
+            key: self.key,
+            arrived: unix_milliseconds().saturating_sub(age),
+            bought,
+        }
+    }
 }
 
 /// All requests that are remembered, by what they can be found by.
 pub(super) struct Rows {
     settings: Settings,
+    /// What is found here must be found after a crash too, if there is a file.
+    writer: Option<Writer>,
     next: u64,
     rows: HashMap<u64, Row>,
     /// The oldest first; ids of rows that are gone already may still be in it.
@@ -39,9 +61,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, writer: Option<Writer>) -> Self {
         Self {
             settings,
+            writer,
             next: 0,
             rows: HashMap::new(),
             order: VecDeque::new(),
@@ -67,27 +90,67 @@ impl Rows {
     pub(super) fn add(&mut self, content: Hash, key: Option<Hash>) -> u64 {
         self.forget_old();
         let id = self.next;
-        self.next += 1;
         let row = Row {
             content,
             key,
             since: Instant::now(),
+            is_noted: false,
             state: watch::Sender::new(State::Submitting),
         };
-        self.rows.insert(id, row);
-        self.order.push_back(id);
-        match key {
-            Some(key) => drop(self.by_key.insert(key, id)),
-            None => self.by_content.entry(content).or_default().push(id),
-        }
+        self.insert(id, row);
         id
     }
 
-    pub(super) fn set(&mut self, id: u64, state: State) {
-        if let Some(row) = self.rows.get(&id) {
-            // Whoever waits for it is told; that nobody does is no fault.
-            row.state.send_replace(state);
+    /// Takes up what the file remembers. Rows come oldest first.
+    pub(super) fn restore(&mut self, id: u64, entry: Entry) {
+        let age = Duration::from_millis(unix_milliseconds().saturating_sub(entry.arrived));
+        let row = Row {
+            content: entry.content,
+            key: entry.key,
+            since: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
+            is_noted: true,
+            // Nobody saw what became of a submit during which the process ended.
+            state: watch::Sender::new(entry.bought.map_or(State::Ambiguous, State::Bought)),
+        };
+        self.insert(id, row);
+    }
+
+    fn insert(&mut self, id: u64, row: Row) {
+        match row.key {
+            Some(key) => drop(self.by_key.insert(key, id)),
+            None => self.by_content.entry(row.content).or_default().push(id),
         }
+        self.rows.insert(id, row);
+        self.order.push_back(id);
+        self.next = id + 1;
+    }
+
+    /// Has the file remember that this request may have become a task. Resolves as [`Writer::written`]; `None` where
+    /// there is no file.
+    pub(super) fn note(&mut self, id: u64) -> Option<oneshot::Receiver<bool>> {
+        if let Some(row) = self.rows.get_mut(&id)
+            && let Some(writer) = &self.writer
+        {
+            row.is_noted = true;
+            writer.put(id, row.entry(None));
+        }
+        self.written()
+    }
+
+    /// Resolves when the file has everything so far; `None` where there is no file.
+    pub(super) fn written(&self) -> Option<oneshot::Receiver<bool>> {
+        self.writer.as_ref().map(Writer::written)
+    }
+
+    pub(super) fn set(&mut self, id: u64, state: State) {
+        let Some(row) = self.rows.get(&id) else {
+            return;
+        };
+        if let (State::Bought(bought), Some(writer)) = (&state, &self.writer) {
+            writer.put(id, row.entry(Some(bought.clone())));
+        }
+        // Whoever waits for it is told; that nobody does is no fault.
+        row.state.send_replace(state);
     }
 
     /// The answer is with the client. A request with a key can be asked for again all the same.
@@ -101,6 +164,11 @@ impl Rows {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
+        if let Some(writer) = &self.writer
+            && row.is_noted
+        {
+            writer.remove(id);
+        }
         if let Some(key) = row.key
             && self.by_key.get(&key) == Some(&id)
         {
@@ -137,4 +205,9 @@ impl Rows {
             self.remove(oldest);
         }
     }
+}
+
+fn unix_milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_millis() as u64)
 }

@@ -5,7 +5,7 @@ use super::{App, access::Access};
 use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
-    ledger::{Bought, Caller, Claim, Claimed, Intent, Receipt},
+    ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
     relay::{self, Context, NotBought},
     translate::{self, Draft},
 };
@@ -105,8 +105,8 @@ async fn buy(
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     let submission = draft.submission(&urls);
+    intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
-    intent.sending();
     let context = context.clone();
     // In a task of its own, because the client may leave, and the reply that names the task must still be noted.
     let submit = tokio::spawn(async move {
@@ -138,6 +138,19 @@ async fn buy(
     submit
         .await
         .unwrap_or_else(|error| Err(translate::ambiguous(&error.to_string(), None)))
+}
+
+/// Without a place in the ledger a retry would buy a second task, so nothing is submitted.
+fn not_noted(error: &NotNoted) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "ledger_unavailable",
+        "foxbridge could not note this request in its ledger file, so it was not sent; nothing was bought. Let the \
+         operator look at the disk and the log, then send the request again.",
+    )
+    .with_detail(error.to_string())
+    .with_retry(Retry::After(std::time::Duration::from_secs(1)))
 }
 
 /// A stop before anything was bought.

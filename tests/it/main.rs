@@ -29,6 +29,7 @@ mod raw_upstream;
 mod refusals;
 mod refused_submits;
 mod replays;
+mod restarts;
 mod retries;
 mod sdk;
 mod sdk_checks;

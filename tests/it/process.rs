@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// `foxbridge serve` in front of a bridge's simulator; killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Everything that it has logged, line by line.
     log: Arc<Mutex<Vec<String>>>,
     logging: JoinHandle<()>,
@@ -29,9 +29,24 @@ struct Process {
 
 impl Process {
     async fn start(bridge: &Bridge, settings: &[&str]) -> Self {
+        Self::start_at(bridge, "127.0.0.1:0", settings).await
+    }
+
+    pub(crate) async fn start_at(bridge: &Bridge, listen: &str, settings: &[&str]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_foxbridge"));
+        Self::start_program(program, bridge, listen, settings).await
+    }
+
+    /// Starts with `program`, which must become foxbridge.
+    pub(crate) async fn start_program(
+        mut program: Command,
+        bridge: &Bridge,
+        listen: &str,
+        settings: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_foxbridge"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        let mut child = program
+            .args(["serve", "--listen", listen, "--log-format", "json"])
             .args([
                 "--log-level",
                 "trace",
@@ -72,20 +87,29 @@ impl Process {
         }
     }
 
-    async fn ask(&self, request: &Request) -> Answer {
+    pub(crate) async fn ask(&self, request: &Request) -> Answer {
         let mut connection = Connection::open(self.address).await;
         connection.send(&request.to_bytes()).await;
         connection.answer().await
     }
 
-    async fn terminate(&self) {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// `kill -9`: nothing is finished, nothing is written any more.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) async fn terminate(&self) {
         let id = self.child.id().expect("it runs").to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status().await;
         assert!(status.unwrap().success());
     }
 
     /// Its exit status and everything that it logged, once it has left by itself.
-    async fn left(mut self) -> (ExitStatus, String) {
+    pub(crate) async fn left(mut self) -> (ExitStatus, String) {
         let status = within("it leaves", self.child.wait()).await.unwrap();
         within("its log ends", self.logging).await.unwrap();
         let log = self.log.lock().unwrap().join("\n");

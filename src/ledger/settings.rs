@@ -1,0 +1,30 @@
+use std::{path::PathBuf, time::Duration};
+
+/// How much is remembered, and where (`[ledger]` in proxy.toml).
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub store: Store,
+    pub if_damaged: IfDamaged,
+    /// How long a request can be found again, from its first arrival.
+    pub max_age: Duration,
+    /// The most requests that are remembered; the oldest are forgotten first.
+    pub max_entries: usize,
+}
+
+/// Where requests are remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// Until the process ends.
+    Memory,
+    /// In this file too, so that they survive a crash.
+    File(PathBuf),
+}
+
+/// What becomes of a ledger file that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfDamaged {
+    /// foxbridge does not start.
+    Refuse,
+    /// It is renamed, and a new one is begun.
+    MoveAside,
+}
