@@ -150,6 +150,20 @@ pub(super) const TASK_SUBMIT_RETRIES: Key = Key {
     expected: "a whole number from 0 to 20",
     why: "How often a submit refused with 429 is sent again; after any other failure it could be billed twice.",
 };
+pub(super) const TASK_ORPHAN: Key = Key {
+    name: "task.orphan",
+    default: Some("stop"),
+    form: Form::Text,
+    expected: "\"stop\" or \"finish\"",
+    why: "What becomes of a task whose client leaves: \"stop\" lets go of it, \"finish\" follows it on to its end.",
+};
+pub(super) const TASK_ORPHAN_GRACE: Key = Key {
+    name: "task.orphan_grace",
+    default: Some("10m"),
+    form: Form::Text,
+    expected: "a duration above zero, at most \"1h\", such as \"10m\"",
+    why: "How long \"finish\" follows a task on; each costs queries, or a stream that is held open.",
+};
 pub(super) const LEDGER_STORE: Key = Key {
     name: "ledger.store",
     default: Some("memory"),
@@ -248,6 +262,13 @@ pub(super) const SERVER_SHUTDOWN_GRACE: Key = Key {
     expected: DURATION_OR_ZERO,
     why: "How long requests in flight may go on after SIGTERM; keep it below the supervisor's own limit.",
 };
+pub(super) const SERVER_SYNC_KEEPALIVE: Key = Key {
+    name: "server.sync_keepalive",
+    default: Some("0s"),
+    form: Form::Text,
+    expected: "a duration below \"60s\", the silence at which load balancers cut, such as \"20s\"; \"0s\" is off",
+    why: "How often a space keeps a load balancer waiting for an answer in one piece; a failure then breaks off a 200.",
+};
 pub(super) const SERVER_CORS_ORIGINS: Key = Key {
     name: "server.cors_origins",
     default: Some(""),
@@ -293,6 +314,8 @@ pub const ALL: &[Key] = &[
     TASK_POLL_MAX,
     TASK_RESULTS_GRACE,
     TASK_SUBMIT_RETRIES,
+    TASK_ORPHAN,
+    TASK_ORPHAN_GRACE,
     LEDGER_STORE,
     LEDGER_IF_DAMAGED,
     LEDGER_MAX_AGE,
@@ -307,6 +330,7 @@ pub const ALL: &[Key] = &[
     SERVER_MAX_BODY,
     SERVER_READ_TIMEOUT,
     SERVER_SHUTDOWN_GRACE,
+    SERVER_SYNC_KEEPALIVE,
     SERVER_CORS_ORIGINS,
     PASSTHROUGH_PATHS,
     LOG_LEVEL,

@@ -72,6 +72,31 @@ pub(super) fn keepalive(value: &Value) -> Parsed<Duration> {
     }
 }
 
+/// Zero is off.
+pub(super) fn optional_keepalive(value: &Value) -> Parsed<Option<Duration>> {
+    match duration_or_zero(value)? {
+        Duration::ZERO => Ok(None),
+        _ => keepalive(value).map(Some),
+    }
+}
+
+/// Each task that is followed costs memory and upstream calls, for a client that may never come back.
+pub(super) fn orphan_grace(value: &Value) -> Parsed<Duration> {
+    match duration(value)? {
+        grace if grace <= Duration::from_secs(60 * 60) => Ok(grace),
+        _ => Err(Misfit::default()),
+    }
+}
+
+/// Whether a task whose client leaves is followed to its end.
+pub(super) fn finishes_orphans(value: &Value) -> Parsed<bool> {
+    match text(value)? {
+        "stop" => Ok(false),
+        "finish" => Ok(true),
+        _ => Err(Misfit::default()),
+    }
+}
+
 pub(super) fn size(value: &Value) -> Parsed<usize> {
     let text = unit_text(value, "MiB")?;
     let ByteSize(bytes) = ByteSize::from_str(text).map_err(|_| Misfit::default())?;
@@ -224,6 +249,10 @@ mod tests {
         assert!(duration(&"0ms".into()).is_err());
         assert!(keepalive(&"60s".into()).is_err());
         assert!(keepalive(&"59s".into()).is_ok());
+        assert!(optional_keepalive(&"60s".into()).is_err());
+        assert_eq!(optional_keepalive(&"0s".into()), Ok(None));
+        assert!(orphan_grace(&"0s".into()).is_err());
+        assert!(orphan_grace(&"61m".into()).is_err());
     }
 
     #[test]

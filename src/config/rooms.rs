@@ -88,12 +88,15 @@ fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
     );
     let results_grace = reader.required(&keys::TASK_RESULTS_GRACE, parse::duration_or_zero);
     let submit_retries = reader.required(&keys::TASK_SUBMIT_RETRIES, parse::retries);
+    let finishes_orphans = reader.required(&keys::TASK_ORPHAN, parse::finishes_orphans);
+    let orphan_grace = reader.required(&keys::TASK_ORPHAN_GRACE, parse::orphan_grace);
     Some(task::Patience {
         deadline: deadline?,
         poll_first: poll_first?,
         poll_max: poll_max?,
         results_grace: results_grace?,
         submit_retries: submit_retries?,
+        orphan_grace: finishes_orphans?.then_some(orphan_grace?),
     })
 }
 
@@ -138,12 +141,14 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let max_body = reader.required(&keys::SERVER_MAX_BODY, parse::size);
     let read_timeout = reader.required(&keys::SERVER_READ_TIMEOUT, parse::duration);
     let shutdown_grace = reader.required(&keys::SERVER_SHUTDOWN_GRACE, parse::duration_or_zero);
+    let sync_keepalive = reader.required(&keys::SERVER_SYNC_KEEPALIVE, parse::optional_keepalive);
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     Some(server::Settings {
         max_body: max_body?,
         read_timeout: read_timeout?,
         shutdown_grace: shutdown_grace?,
+        sync_keepalive: sync_keepalive?,
         cors_origins: cors_origins?,
         passthrough: passthrough?,
     })

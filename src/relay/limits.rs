@@ -44,6 +44,14 @@ impl Limits {
         }
     }
 
+    /// Moves the deadline, to either side.
+    pub(super) fn end_at(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
     /// Resolves when it is worth looking at [`Limits::due`] again.
     pub(super) async fn reached(&mut self) {
         self.timer.as_mut().await;

@@ -1,7 +1,10 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 
-use super::pursuit::{Progress, Pursuit};
+use super::{
+    Attended,
+    pursuit::{Progress, Pursuit},
+};
 use crate::{
     api_error::{ApiError, Retry},
     sse::{DONE, KEEP_ALIVE, write_data},
@@ -16,7 +19,7 @@ use crate::{
 ///
 /// `report` is called once at the end, with the number of chunks or the error that the client was told; it is dropped
 /// uncalled when the client leaves first.
-pub fn live<R>(pursuit: Pursuit, report: R) -> impl Stream<Item = Bytes> + Send
+pub fn live<R>(pursuit: Attended, report: R) -> impl Stream<Item = Bytes> + Send
 where
     R: FnOnce(Result<u64, &ApiError>) + Send,
 {

@@ -1,10 +1,11 @@
 //! Drives a task's state machine with real I/O: waiting for an answer, or bridging its stream.
 //!
 //! A request first becomes a task ([`submit`]); the task then is a [`Pursuit`], which [`wait`] follows to its
-//! result and [`live`] turns into the client's event stream.
+//! result and [`live`] turns into the client's event stream. When the client leaves, it is for [`Orphans`].
 
 mod limits;
 mod live;
+mod orphans;
 mod perform;
 mod pursuit;
 mod settings;
@@ -14,6 +15,7 @@ mod upload;
 mod wait;
 
 pub use live::live;
+pub use orphans::{Attended, Orphans};
 pub use pursuit::Pursuit;
 pub use settings::Settings;
 pub use submit::{NotBought, submit};
@@ -36,6 +38,8 @@ pub struct Context {
     pub key: Key,
     pub patience: Patience,
     pub stream: Settings,
+    /// Who follows a task when its client leaves.
+    pub orphans: Orphans,
     /// When the client must have its answer or its error.
     pub deadline: Instant,
     /// Cancelled when the proxy will wait no longer.

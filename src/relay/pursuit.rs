@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
-    Context, Purpose,
+    Attended, Context, Purpose,
     limits::Limits,
     perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
     telling::{Heard, Telling},
@@ -94,15 +94,31 @@ impl Pursuit {
         self
     }
 
+    /// From here on, somebody waits for it.
+    pub fn attended(self) -> Attended {
+        scopeguard::guard(self, |pursuit| {
+            let orphans = pursuit.target.context.orphans.clone();
+            orphans.adopt(pursuit);
+        })
+    }
+
     /// Writes the frames for the client in `dialect` instead of a chat's words.
-    pub fn speaking(mut self, dialect: Dialect) -> Self {
+    pub fn speak(&mut self, dialect: Dialect) {
         self.telling.set_dialect(dialect);
-        self
     }
 
     /// The task's id.
     pub fn task(&self) -> &str {
         &self.target.task
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.step, Step::Finish(_))
+    }
+
+    /// Ends it at `deadline` in place of the one that it began with.
+    pub(super) fn end_at(&mut self, deadline: Instant) {
+        self.limits.end_at(deadline);
     }
 
     pub(super) fn telling(&mut self) -> &mut Telling {

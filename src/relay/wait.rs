@@ -1,6 +1,8 @@
 use bytes::Bytes;
 
-use super::pursuit::{Progress, Pursuit};
+use scopeguard::ScopeGuard;
+
+use super::{Attended, pursuit::Progress};
 use crate::{
     api_error::ApiError,
     task::Ending,
@@ -16,7 +18,7 @@ pub struct Waited {
 }
 
 /// Follows a task to its end.
-pub async fn wait(mut pursuit: Pursuit) -> Result<Waited, ApiError> {
+pub async fn wait(mut pursuit: Attended) -> Result<Waited, ApiError> {
     let ending = loop {
         match pursuit.advance().await {
             Progress::Ended(ending) => break ending,
@@ -32,6 +34,6 @@ pub async fn wait(mut pursuit: Pursuit) -> Result<Waited, ApiError> {
         Ending::Answered(result) | Ending::Settled(result) => Some(result),
         _ => None,
     };
-    let transcript = pursuit.into_transcript();
+    let transcript = ScopeGuard::into_inner(pursuit).into_transcript();
     Ok(Waited { result, transcript })
 }

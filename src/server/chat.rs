@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::{
     App,
     access::Access,
-    body, credentials, purchase,
+    body, credentials,
+    order::Order,
+    purchase,
     reply::{self, Reply},
     route::refuse,
 };
@@ -19,7 +21,7 @@ use crate::{
     api_error::{ApiError, Retry},
     ledger::{Claim, Receipt},
     openai::ChatRequest,
-    relay::{self, Context, Purpose, Pursuit},
+    relay::{self, Attended, Context, Purpose},
     translate::{self, Dialect, Identity},
 };
 
@@ -60,6 +62,7 @@ pub(super) async fn converse(
         key,
         patience: app.patience.clone(),
         stream: app.stream.clone(),
+        orphans: app.orphans.clone(),
         deadline: Instant::now() + app.patience.deadline,
         stop: app.stop.clone(),
     };
@@ -79,7 +82,7 @@ pub(super) async fn converse(
 
 /// A request that has become a task.
 struct Accepted {
-    pursuit: Pursuit,
+    pursuit: Attended,
     receipt: Receipt,
     dialect: Dialect,
     identity: Identity,
@@ -103,17 +106,6 @@ async fn accept(
     let mut draft = translate::draft(&request, &body, &app.models)?;
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
-    let purchase = purchase::find_or_buy(app, &context, claim, draft, access).await;
-    let purchase = purchase.map_err(|error| with_part(error, &request))?;
-    let task = purchase.task;
-    access.set_task(&task.id);
-
-    let identity = Identity {
-        task: task.id.clone(),
-        model: request.model.clone().into_owned(),
-        created: purchase.created,
-        choices: request.choices,
-    };
     let purpose = if request.stream {
         Purpose::Live {
             include_usage: request.include_usage,
@@ -121,24 +113,30 @@ async fn accept(
     } else {
         Purpose::Whole
     };
+    let order = Order {
+        context,
+        model: request.model.clone().into_owned(),
+        choices: request.choices,
+        follows,
+        purpose,
+    };
+    let purchase = purchase::find_or_buy(app, order, claim, draft, access).await;
+    let purchase = purchase.map_err(|error| with_part(error, &request))?;
+    let identity = purchase.identity;
+    access.set_task(&identity.task);
+
     let mut headers = HeaderMap::new();
     reply::pass_on(&mut headers, &purchase.said);
     if purchase.is_found {
         say(&mut headers, reply::FOUND, "true");
     }
-    say(&mut headers, reply::TASK_ID, &task.id);
+    say(&mut headers, reply::TASK_ID, &identity.task);
     say(&mut headers, reply::MODEL, &upstream_model);
     if !adjustments.is_empty() {
         say(&mut headers, reply::ADJUSTED, &adjustments.join("; "));
     }
-    let pursuit = Pursuit::new(context, task, follows, &identity, purpose);
-    let pursuit = if purchase.is_found {
-        pursuit.at_once()
-    } else {
-        pursuit
-    };
     Ok(Accepted {
-        pursuit,
+        pursuit: purchase.pursuit,
         receipt: purchase.receipt,
         dialect,
         identity,
@@ -183,19 +181,23 @@ async fn whole(accepted: Accepted, mut access: Access) -> Reply {
 /// Bridges the task's stream.
 fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
-    let receipt = accepted.receipt;
+    let Accepted {
+        mut pursuit,
+        receipt,
+        dialect,
+        headers,
+        ..
+    } = accepted;
+    pursuit.speak(dialect);
     let report = move |told: Result<u64, &ApiError>| {
         access.finish(StatusCode::OK, told.err());
         if told.is_ok() {
             receipt.delivered();
         }
     };
-    let mut reply = reply::events(relay::live(
-        accepted.pursuit.speaking(accepted.dialect),
-        report,
-    ));
+    let mut reply = reply::events(relay::live(pursuit, report));
     reply.headers_mut().insert(reply::PROCESSING, milliseconds);
-    reply.headers_mut().extend(accepted.headers);
+    reply.headers_mut().extend(headers);
     reply
 }
 

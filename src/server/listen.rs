@@ -69,6 +69,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: impl Future<Outpu
         ?grace,
         "stopping: no new connections, requests in flight may finish"
     );
+    // Nobody waits for them, so nobody waits for their end either.
+    app.orphans.stop().await;
     let all_done = open.shutdown();
     tokio::pin!(all_done);
     if timeout(grace, &mut all_done).await.is_err() {

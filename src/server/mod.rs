@@ -9,6 +9,7 @@ mod credentials;
 mod framing;
 mod listen;
 mod models;
+mod order;
 mod passthrough;
 mod purchase;
 mod relayed;
@@ -25,7 +26,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{ledger::Ledger, relay, task::Patience, translate, upstream::Upstream};
+use crate::{
+    ledger::Ledger,
+    relay::{self, Orphans},
+    task::Patience,
+    translate,
+    upstream::Upstream,
+};
+
+/// The most tasks that are followed at once for clients that have left; as many as may well be waiting at once.
+const MOST_ORPHANS: usize = 10_000;
 
 /// Everything that the endpoints need, made once.
 pub struct App {
@@ -33,6 +43,7 @@ pub struct App {
     pub ledger: Ledger,
     pub patience: Patience,
     pub stream: relay::Settings,
+    pub orphans: Orphans,
     pub models: translate::Settings,
     pub settings: Settings,
     /// Cancelled when requests in flight are not waited for any longer.
@@ -49,12 +60,14 @@ impl App {
         models: translate::Settings,
         settings: Settings,
     ) -> Self {
+        let orphans = Orphans::new(patience.orphan_grace, MOST_ORPHANS);
         let catalog = models::Catalog::new(upstream.models_cache());
         Self {
             upstream,
             ledger,
             patience,
             stream,
+            orphans,
             models,
             settings,
             stop: CancellationToken::new(),

@@ -1,20 +1,19 @@
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use tokio::time::timeout_at;
 
-use super::{App, access::Access};
+use super::{App, access::Access, order::Order};
 use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
     ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
-    relay::{self, Context, NotBought},
-    translate::{self, Draft},
+    relay::{self, Attended, NotBought},
+    translate::{self, Draft, Identity},
 };
 
 /// The task that a request has bought, now or before.
 pub(super) struct Purchase {
-    pub(super) task: Task,
-    /// Unix seconds.
-    pub(super) created: u64,
+    pub(super) identity: Identity,
+    pub(super) pursuit: Attended,
     pub(super) receipt: Receipt,
     /// What the upstream said to the submit, if there was one just now.
     pub(super) said: Said,
@@ -55,28 +54,33 @@ pub(super) fn claim<'a>(
 /// Finds the task that this request has bought before, or buys one.
 pub(super) async fn find_or_buy(
     app: &App,
-    context: &Context,
+    order: Order,
     claim: Claim<'_>,
     draft: Draft<'_>,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
+    let context = &order.context;
     let claimed = tokio::select! {
         claimed = timeout_at(context.deadline, app.ledger.claim(claim)) => claimed,
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     match claimed {
-        Ok(Claimed::New(intent)) => buy(context, draft, intent, access).await,
-        Ok(Claimed::Bought(bought, receipt)) => Ok(Purchase {
-            created: bought.created,
-            task: Task {
+        Ok(Claimed::New(intent)) => buy(order, draft, intent, access).await,
+        Ok(Claimed::Bought(bought, receipt)) => {
+            let task = Task {
                 id: bought.task,
                 state: State::Running,
                 stream_url: bought.stream_url,
-            },
-            receipt,
-            said: Said::default(),
-            is_found: true,
-        }),
+            };
+            let (identity, pursuit) = order.take_up(task, bought.created);
+            Ok(Purchase {
+                identity,
+                pursuit: pursuit.at_once().attended(),
+                receipt,
+                said: Said::default(),
+                is_found: true,
+            })
+        }
         Ok(Claimed::Ambiguous) => Err(translate::ambiguous(
             "a request before this one was not confirmed",
             None,
@@ -94,32 +98,33 @@ pub(super) async fn find_or_buy(
 }
 
 async fn buy(
-    context: &Context,
+    order: Order,
     draft: Draft<'_>,
     mut intent: Intent,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     // Until the submit an intent that is dropped leaves nothing behind.
     let urls = tokio::select! {
-        urls = relay::upload(context, draft.uploads()) => urls?,
-        () = context.stop.cancelled() => return Err(shutting_down()),
+        urls = relay::upload(&order.context, draft.uploads()) => urls?,
+        () = order.context.stop.cancelled() => return Err(shutting_down()),
     };
     let submission = draft.submission(&urls);
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
-    let context = context.clone();
-    // In a task of its own, because the client may leave, and the reply that names the task must still be noted.
+    // In a task of its own, because the client may leave, and the reply that names the task must still be noted. What
+    // nobody takes then is dropped, which leaves the pursuit to the orphans.
     let submit = tokio::spawn(async move {
-        match relay::submit(&context, submission).await {
+        match relay::submit(&order.context, submission).await {
             Ok(submitted) => {
                 let bought = Bought {
                     task: submitted.task.id.clone(),
                     stream_url: submitted.task.stream_url.clone(),
                     created: super::unix_now(),
                 };
+                let (identity, pursuit) = order.take_up(submitted.task, bought.created);
                 Ok(Purchase {
-                    task: submitted.task,
-                    created: bought.created,
+                    identity,
+                    pursuit: pursuit.attended(),
                     receipt: intent.bought(bought),
                     said: submitted.said,
                     is_found: false,

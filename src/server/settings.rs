@@ -9,6 +9,8 @@ pub struct Settings {
     pub read_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM.
     pub shutdown_grace: Duration,
+    /// How often a client that waits for an answer in one piece is sent white space ahead of it; `None`: never.
+    pub sync_keepalive: Option<Duration>,
     /// Origins whose browsers may call; `["*"]` is any, an empty list is none.
     pub cors_origins: Vec<String>,
     /// Paths under `/v1/` that are relayed unchanged to the upstream; a `*` at the very end stands for any text, also

@@ -13,6 +13,8 @@ pub struct Patience {
     pub results_grace: Duration,
     /// How often a submit that was refused with 429 is sent again.
     pub submit_retries: u32,
+    /// How long a task goes on being followed when its client has left; `None`: not at all.
+    pub orphan_grace: Option<Duration>,
 }
 
 /// Reopening a stream at once is mostly right: a cut says nothing about the task.
@@ -33,6 +35,7 @@ impl Patience {
             poll_max: Duration::from_secs(2),
             results_grace: Duration::from_secs(10),
             submit_retries: 2,
+            orphan_grace: None,
         }
     }
 
@@ -88,6 +91,7 @@ mod tests {
             poll_max: Duration::from_secs(2),
             results_grace: Duration::from_secs(10),
             submit_retries: 2,
+            orphan_grace: None,
         };
         assert_eq!(patience.poll_gap(0), Duration::from_millis(200));
         assert_eq!(patience.poll_gap(2), Duration::from_millis(450));

@@ -21,6 +21,7 @@ mod http;
 mod journal_page;
 mod measure;
 mod models;
+mod orphans;
 mod other_hosts;
 mod plain;
 mod process;
