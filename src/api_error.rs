@@ -38,6 +38,8 @@ pub enum Retry {
     AsUsual,
     /// Not by itself: a task was or may have been bought, or the same would happen again.
     Never,
+    /// Not by itself, unless the request would be known for a repetition: its task goes on, and is waited for on.
+    IfFound,
     /// Nothing was bought; worth another try after this long.
     After(Duration),
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::{Bought, Hash, Ledger, rows::State};
@@ -173,6 +175,11 @@ impl Drop for Intent {
 }
 
 impl Receipt {
+    /// Whether the request would find its task if it came again after this long, and was marked as a repetition.
+    pub fn is_good_for(&self, time: Duration) -> bool {
+        self.ledger.rows().knows(self.row, time)
+    }
+
     /// The client has its whole answer.
     pub fn delivered(self) {
         self.ledger.rows().delivered(self.row);

@@ -153,6 +153,12 @@ impl Rows {
         row.state.send_replace(state);
     }
 
+    /// Whether this request can still be found in `time` from now.
+    pub(super) fn knows(&self, id: u64, time: Duration) -> bool {
+        let row = self.rows.get(&id);
+        row.is_some_and(|row| row.since.elapsed() + time <= self.settings.max_age)
+    }
+
     /// The answer is with the client. A request with a key can be asked for again all the same.
     pub(super) fn delivered(&mut self, id: u64) {
         if self.rows.get(&id).is_some_and(|row| row.key.is_none()) {

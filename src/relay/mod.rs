@@ -5,6 +5,7 @@
 
 mod limits;
 mod live;
+mod malformed;
 mod orphans;
 mod perform;
 mod pursuit;
@@ -15,6 +16,7 @@ mod upload;
 mod wait;
 
 pub use live::live;
+pub use malformed::Malformed;
 pub use orphans::{Attended, Orphans};
 pub use pursuit::Pursuit;
 pub use settings::Settings;
@@ -38,6 +40,8 @@ pub struct Context {
     pub key: Key,
     pub patience: Patience,
     pub stream: Settings,
+    /// Counts the events that cannot be read.
+    pub malformed: Malformed,
     /// Who follows a task when its client leaves.
     pub orphans: Orphans,
     /// When the client must have its answer or its error.

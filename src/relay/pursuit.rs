@@ -240,6 +240,7 @@ impl Pursuit {
             cause,
             "an event of the task's stream was skipped"
         );
+        self.target.context.malformed.add_one();
         self.telling.miss();
         None
     }

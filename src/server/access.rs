@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{reply, watchdog::Watchdog};
-use crate::api_error::ApiError;
+use crate::{api_error::ApiError, relay::Malformed};
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
 /// the client left before that. Never keys, never content.
@@ -15,6 +15,7 @@ pub(super) struct Access {
     began: Instant,
     model: Option<String>,
     task: Option<String>,
+    malformed: Malformed,
     is_submitting: bool,
     is_finished: bool,
     /// Cancelled to end the connection that the request came on.
@@ -37,6 +38,7 @@ impl Access {
             began: Instant::now(),
             model: None,
             task: None,
+            malformed: Malformed::default(),
             is_submitting: false,
             is_finished: false,
             connection,
@@ -76,19 +78,24 @@ impl Access {
         self.task = Some(task.to_owned());
     }
 
+    /// Where to count what could not be read of the task's streams.
+    pub(super) fn malformed(&self) -> Malformed {
+        self.malformed.clone()
+    }
+
     /// The request is answered; `error` is what the client was told went wrong.
     pub(super) fn finish(mut self, status: StatusCode, error: Option<&ApiError>) {
         self.is_finished = true;
-        let status = status.as_u16();
+        let (status, malformed) = (status.as_u16(), self.malformed.count());
         match error {
             None => tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
-                model = self.model, task = self.task, "answered"
+                model = self.model, task = self.task, malformed, "answered"
             ),
             Some(error) => tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
-                model = self.model, task = self.task, code = error.code.as_deref(), error = &*error.message,
-                detail = error.detail.as_deref(), "refused"
+                model = self.model, task = self.task, malformed, code = error.code.as_deref(),
+                error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
     }
@@ -108,7 +115,7 @@ impl Drop for Access {
         } else if !self.is_finished {
             tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                model = self.model, task = self.task, "the client left"
+                model = self.model, task = self.task, malformed = self.malformed.count(), "the client left"
             );
         }
     }

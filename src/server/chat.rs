@@ -16,9 +16,10 @@ use super::{
     purchase,
     reply::{self, Reply},
     route::refuse,
+    whole,
 };
 use crate::{
-    api_error::{ApiError, Retry},
+    api_error::ApiError,
     ledger::{Claim, Receipt},
     openai::ChatRequest,
     relay::{self, Attended, Context, Purpose},
@@ -62,6 +63,7 @@ pub(super) async fn converse(
         key,
         patience: app.patience.clone(),
         stream: app.stream.clone(),
+        malformed: access.malformed(),
         orphans: app.orphans.clone(),
         deadline: Instant::now() + app.patience.deadline,
         stop: app.stop.clone(),
@@ -74,21 +76,21 @@ pub(super) async fn converse(
     match accept(app, context, claim, &body, dialect, &mut access).await {
         Ok(accepted) => match accepted.purpose {
             Purpose::Live { .. } => stream(accepted, access),
-            Purpose::Whole => whole(accepted, access).await,
+            Purpose::Whole => whole::answer(app, &head, accepted, access).await,
         },
         Err(error) => refuse(&error, access),
     }
 }
 
 /// A request that has become a task.
-struct Accepted {
-    pursuit: Attended,
-    receipt: Receipt,
-    dialect: Dialect,
-    identity: Identity,
-    purpose: Purpose,
+pub(super) struct Accepted {
+    pub(super) pursuit: Attended,
+    pub(super) receipt: Receipt,
+    pub(super) dialect: Dialect,
+    pub(super) identity: Identity,
+    pub(super) purpose: Purpose,
     /// What the reply says about how the request was served.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
 }
 
 /// Translates, uploads and submits. After this the status line may be sent: everything that can be refused has been.
@@ -145,39 +147,6 @@ async fn accept(
     })
 }
 
-/// Waits for the task and answers with its result.
-async fn whole(accepted: Accepted, mut access: Access) -> Reply {
-    let Accepted {
-        pursuit,
-        receipt,
-        dialect,
-        identity,
-        mut headers,
-        ..
-    } = accepted;
-    let completion = relay::wait(pursuit).await.and_then(|waited| {
-        translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
-            .and_then(|completion| dialect.completion(completion))
-            .map_err(|error| not_a_completion(&identity.task, &error.to_string()))
-    });
-    let mut reply = match completion {
-        Ok(completion) => {
-            if let Some(served) = &completion.served {
-                say(&mut headers, reply::MODEL, served);
-            }
-            let mut reply = reply::answer(completion.json, receipt, access.take_watchdog());
-            reply
-                .headers_mut()
-                .insert(reply::PROCESSING, HeaderValue::from(access.milliseconds()));
-            access.finish(reply.status(), None);
-            reply
-        }
-        Err(error) => refuse(&error, access),
-    };
-    reply.headers_mut().extend(headers);
-    reply
-}
-
 /// Bridges the task's stream.
 fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
@@ -202,7 +171,7 @@ fn stream(accepted: Accepted, access: Access) -> Reply {
 }
 
 /// A header, where the text can stand in one.
-fn say(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+pub(super) fn say(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
@@ -221,15 +190,4 @@ fn with_part(error: ApiError, request: &ChatRequest) -> ApiError {
         },
         _ => error,
     }
-}
-
-fn not_a_completion(task: &str, detail: &str) -> ApiError {
-    ApiError::new(
-        502,
-        "server_error",
-        "invalid_result",
-        format!("FoxAPI's result of task {task} is not a chat completion. The task is billed; ask FoxAPI about it."),
-    )
-    .with_detail(detail)
-    .with_retry(Retry::Never)
 }

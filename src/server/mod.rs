@@ -7,6 +7,7 @@ mod completions;
 mod cors;
 mod credentials;
 mod framing;
+mod kept_alive;
 mod listen;
 mod models;
 mod order;
@@ -17,6 +18,7 @@ mod reply;
 mod route;
 mod settings;
 mod watchdog;
+mod whole;
 mod wire;
 
 pub use listen::serve;

@@ -10,6 +10,9 @@ use crate::{
     translate::{self, Draft, Identity},
 };
 
+/// The official SDKs number their attempts, from 0.
+const RETRY_COUNT: &str = "x-stainless-retry-count";
+
 /// The task that a request has bought, now or before.
 pub(super) struct Purchase {
     pub(super) identity: Identity,
@@ -39,7 +42,7 @@ pub(super) fn claim<'a>(
         })?),
     };
     let retries = headers
-        .get("x-stainless-retry-count")
+        .get(RETRY_COUNT)
         .and_then(|count| count.to_str().ok());
     Ok(Claim {
         caller: Caller(headers.get(AUTHORIZATION).map_or(b"", |key| key.as_bytes())),
@@ -49,6 +52,13 @@ pub(super) fn claim<'a>(
             .is_some_and(|count| count > 0),
         content: [path.as_bytes(), body],
     })
+}
+
+/// Whether the client will say so when it sends the request again, as the official SDKs do.
+pub(super) fn marks_retries(headers: &HeaderMap) -> bool {
+    ["idempotency-key", RETRY_COUNT]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// Finds the task that this request has bought before, or buys one.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -53,10 +53,15 @@ pub(super) enum ReplyBody {
         _watchdog: Option<Watchdog>,
     },
     /// Each piece is written as it comes.
-    Pieces(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Pieces(Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send>>),
     /// The upstream's own, which can break off.
     Relayed(Box<Download>),
 }
+
+/// The body ends here without its end: what was written is no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was broken off")]
+pub(super) struct BrokenOff;
 
 impl Body for ReplyBody {
     type Data = Bytes;
@@ -77,7 +82,7 @@ impl Body for ReplyBody {
             Self::Pieces(pieces) => pieces
                 .as_mut()
                 .poll_next(context)
-                .map(|piece| Some(Ok(Frame::data(piece?)))),
+                .map(|piece| Some(piece?.map(Frame::data).map_err(Into::into))),
             Self::Relayed(download) => Pin::new(&mut **download).poll_frame(context),
         }
     }
@@ -126,14 +131,26 @@ pub(super) fn empty(status: StatusCode) -> Reply {
     reply
 }
 
-/// An event stream, with the headers that OpenAI sends and those that keep proxies from buffering it.
-pub(super) fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Reply {
+/// An event stream, with the headers that OpenAI sends.
+pub(super) fn events(events: impl Stream<Item = Bytes> + Send + 'static) -> Reply {
+    pieces("text/event-stream; charset=utf-8", events.map(Ok))
+}
+
+/// An answer in one piece that is still to come when its head is sent.
+pub(super) fn late_json(
+    body: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static,
+) -> Reply {
+    pieces("application/json", body)
+}
+
+/// A body that is written piece by piece, with the headers that keep proxies from buffering it.
+fn pieces(
+    kind: &'static str,
+    pieces: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static,
+) -> Reply {
     let mut reply = Response::new(ReplyBody::Pieces(Box::pin(pieces)));
     let headers = reply.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     reply
@@ -146,7 +163,7 @@ pub(super) fn error(error: &ApiError) -> Reply {
     let headers = reply.headers_mut();
     match error.retry {
         Retry::AsUsual => {}
-        Retry::Never => {
+        Retry::Never | Retry::IfFound => {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         Retry::After(wait) => {
@@ -158,6 +175,12 @@ pub(super) fn error(error: &ApiError) -> Reply {
         pass_on(headers, said);
     }
     reply
+}
+
+/// Asks the official SDKs to send the request again by themselves, whatever its error says.
+pub(super) fn invite_retry(reply: &mut Reply) {
+    let invited = HeaderValue::from_static("true");
+    reply.headers_mut().insert(SHOULD_RETRY, invited);
 }
 
 /// The upstream's rate limits, for clients that pace themselves by them.

@@ -235,7 +235,11 @@ pub fn ended(ending: &Ending, task: &str) -> Option<ApiError> {
             ),
         ),
     };
-    Some(error.with_retry(Retry::Never))
+    let retry = match ending {
+        Ending::Deadline { .. } => Retry::IfFound,
+        _ => Retry::Never,
+    };
+    Some(error.with_retry(retry))
 }
 
 #[cfg(test)]

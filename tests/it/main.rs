@@ -19,6 +19,7 @@ mod events;
 mod harness;
 mod http;
 mod journal_page;
+mod kept_alive;
 mod measure;
 mod models;
 mod orphans;

@@ -39,11 +39,16 @@ const QUIET: [(&str, &str); 4] = [
 /// Runs a file of `tests/sdk/CLIENT`, which pins Python packages, against a bridge of its own; a failed check fails
 /// the test.
 pub(crate) async fn python(client: &str, file: &str) {
+    python_with(client, file, settings).await;
+}
+
+/// The same against a bridge with settings of its own.
+pub(crate) async fn python_with(client: &str, file: &str, change: impl FnOnce(&mut Config)) {
     let mut command = Command::new(python_of(client));
     // No compiled files beside the sources: a test leaves the work tree as it was.
     command.arg("-B").arg(sources(client).join(file));
     command.env("PYTHONPATH", sources("shared"));
-    check(client, file, command).await;
+    check(client, file, command, change).await;
 }
 
 /// A Python that has the packages which `tests/sdk/CLIENT` pins.
@@ -65,6 +70,11 @@ pub(crate) fn python_of(client: &str) -> PathBuf {
 /// Runs a file of `tests/sdk/CLIENT`, which pins npm packages, against a bridge of its own; a failed check fails the
 /// test.
 pub(crate) async fn node(client: &str, file: &str) {
+    node_with(client, file, settings).await;
+}
+
+/// The same against a bridge with settings of its own.
+pub(crate) async fn node_with(client: &str, file: &str, change: impl FnOnce(&mut Config)) {
     let sources = sources(client);
     let pins = ["package.json", "package-lock.json"].map(|pin| sources.join(pin));
     let home = fetched(client, &pins, &["node", "npm"], NODE, |home| {
@@ -88,12 +98,12 @@ pub(crate) async fn node(client: &str, file: &str) {
     }
     let mut command = Command::new("node");
     command.arg(copies.path().join(file));
-    check(client, file, command).await;
+    check(client, file, command, change).await;
 }
 
 /// Runs a file of checks with the environment that a client's user would set.
-async fn check(client: &str, file: &str, mut command: Command) {
-    let bridge = Bridge::with(settings).await;
+async fn check(client: &str, file: &str, mut command: Command, change: impl FnOnce(&mut Config)) {
+    let bridge = Bridge::with(change).await;
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("OPENAI_") || name.to_ascii_lowercase().ends_with("_proxy") {

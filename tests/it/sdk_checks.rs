@@ -1,6 +1,10 @@
 //! The checks that are written with the official SDKs, one test a file, so that they run side by side.
 
-use crate::sdk::{node, python};
+use std::time::Duration;
+
+use foxbridge::config::Config;
+
+use crate::sdk::{node, node_with, python, python_with};
 
 #[tokio::test]
 async fn openai_python_gets_plain_answers() {
@@ -80,4 +84,32 @@ async fn openai_node_sends_every_parameter() {
 #[tokio::test]
 async fn openai_node_sends_media() {
     node("node", "media.mjs").await;
+}
+
+fn impatient(config: &mut Config) {
+    config.task.deadline = Duration::from_millis(700);
+}
+
+#[tokio::test]
+async fn openai_python_waits_on_behind_the_deadline() {
+    python_with("python", "deadline.py", impatient).await;
+}
+
+#[tokio::test]
+async fn openai_node_waits_on_behind_the_deadline() {
+    node_with("node", "deadline.mjs", impatient).await;
+}
+
+fn kept_alive(config: &mut Config) {
+    config.server.sync_keepalive = Some(Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn openai_python_takes_white_space_for_what_it_is() {
+    python_with("python", "late.py", kept_alive).await;
+}
+
+#[tokio::test]
+async fn openai_node_takes_white_space_for_what_it_is() {
+    node_with("node", "late.mjs", kept_alive).await;
 }

@@ -97,6 +97,31 @@ async fn nothing_outlives_the_deadline() {
 }
 
 #[tokio::test]
+async fn only_a_retry_that_would_be_known_for_one_is_invited() {
+    for (max_age, header, invited) in [
+        (3600, ("x-stainless-retry-count", "0"), "true"),
+        (3600, ("idempotency-key", "k"), "true"),
+        (3600, ("x-unmarked", "0"), "false"),
+        // By the time that it came, its task would be forgotten.
+        (30, ("x-stainless-retry-count", "0"), "false"),
+    ] {
+        let bridge = Bridge::with(|config| {
+            config.task.deadline = Duration::from_millis(300);
+            config.ledger.max_age = Duration::from_secs(max_age);
+        })
+        .await;
+        let request = scripted("task=stuck", false).with(header.0, header.1);
+        let answer = bridge.ask(&request).await;
+        assert_eq!(answer.status(), 504);
+        assert_eq!(
+            answer.head.header("x-should-retry"),
+            Some(invited),
+            "{header:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_stream_at_its_deadline_says_so() {
     let bridge = Bridge::with(|config| {
         config.task.deadline = Duration::from_millis(900);
