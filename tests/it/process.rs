@@ -4,7 +4,10 @@ use std::{
     net::SocketAddr,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
+
+use serde_json::{Value, json};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -93,6 +96,21 @@ impl Process {
         connection.answer().await
     }
 
+    /// The first line that has all of these words, once it is there.
+    async fn logs(&self, words: &[&str]) -> Value {
+        let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
+        within("a line of the log", async {
+            loop {
+                let line = self.log.lock().unwrap().iter().find(has_all).cloned();
+                match line {
+                    Some(line) => return serde_json::from_str(&line).unwrap(),
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
@@ -145,6 +163,74 @@ async fn sigterm_finishes_the_stream_and_leaves_with_0() {
     assert!(Events::chunks(&Answer { head, body, ending }).len() > 3);
     let (status, _) = process.left().await;
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_counted_in_the_requests_line() {
+    let bridge = Bridge::start().await;
+    let process = Process::start(&bridge, &["models.wait=gpt-*=stream"]).await;
+    for (stream, script) in [
+        (true, "words=3 frame=malformed"),
+        (false, "words=3 frame=malformed"),
+        (true, "words=3"),
+    ] {
+        let answer = process.ask(&scripted(script, stream)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let id = answer.head.header("x-request-id").unwrap();
+        let line = process.logs(&[id, "\"answered\""]).await;
+        let count = line["malformed"].as_u64();
+        assert_eq!(count.is_some(), script.contains("malformed"), "{line}");
+        assert!(count.is_none_or(|count| count > 0), "{line}");
+    }
+    let mut connection = Connection::open(process.address).await;
+    let request = scripted("words=9 frame=malformed stream=stall@6x*", true);
+    connection.send(&request.to_bytes()).await;
+    assert_eq!(connection.head().await.status, 200);
+    connection
+        .read_until(|text| text.matches("data: ").count() > 5)
+        .await;
+    drop(connection);
+    let line = process.logs(&["\"the client left\""]).await;
+    assert!(line["malformed"].as_u64() > Some(0), "{line}");
+}
+
+#[tokio::test]
+async fn an_orphans_end_is_logged() {
+    let bridge = Bridge::start().await;
+    for (script, outcome) in [
+        ("first-chunk=500ms", "completed"),
+        ("first-chunk=500ms task=failed", "failed"),
+        ("task=stuck", "still running"),
+        ("task=stuck first-chunk=1ms", "stopped"),
+    ] {
+        let grace = match outcome {
+            "still running" => "task.orphan_grace=300ms",
+            _ => "task.orphan_grace=1h",
+        };
+        let settings = ["task.orphan=finish", "task.poll_first=20ms", grace];
+        let process = Process::start(&bridge, &settings).await;
+        let before = bridge.journal().queries;
+        let mut connection = Connection::open(process.address).await;
+        connection.send(&scripted(script, false).to_bytes()).await;
+        bridge
+            .until("a query", |journal| journal.queries > before)
+            .await;
+        drop(connection);
+        let left = process.logs(&["\"the client left\""]).await;
+        if outcome == "stopped" {
+            process.terminate().await;
+        }
+        let line = process.logs(&["followed on"]).await;
+        assert_eq!(
+            (&line["outcome"], &line["level"]),
+            (&json!(outcome), &json!("INFO"))
+        );
+        assert!(
+            line["task"].as_str().unwrap().starts_with("task-"),
+            "{line}"
+        );
+        assert_ne!(left, line);
+    }
 }
 
 #[tokio::test]
