@@ -25,6 +25,8 @@ pub(super) struct Telling {
     transcript: Transcript,
     /// While a stream that was opened again repeats what the client knows.
     replay: Option<Replay>,
+    /// Whether the replay tells something else than the stream before, which matters to nobody who has been told nothing.
+    has_diverged: bool,
     /// Whether this stream had something that could not be read: only its own count can prove it whole.
     has_hole: bool,
     comments: u32,
@@ -47,6 +49,7 @@ impl Telling {
             dialect: Dialect::Chat,
             transcript: Transcript::new(identity),
             replay: None,
+            has_diverged: false,
             has_hole: false,
             comments: 0,
             out: BytesMut::new(),
@@ -68,6 +71,7 @@ impl Telling {
     /// Another stream begins, which starts over.
     pub(super) fn begin_stream(&mut self) {
         self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
+        self.has_diverged = false;
         self.has_hole = false;
     }
 
@@ -91,14 +95,28 @@ impl Telling {
                     .take_if(|replay| replay.has_caught_up(&self.transcript));
                 return Heard::Known;
             }
+            Met::Different if self.purpose == Purpose::Whole => {
+                self.has_diverged = true;
+                // It is no progress: a stream that is cut and told anew each time must not be opened for ever.
+                return Heard::Known;
+            }
             Met::Different => return Heard::Different,
         }
         Heard::New
     }
 
     /// Whether the stream that ends now was whole, as far as its chunks tell. `is_counted`: it says how many there
-    /// were.
-    pub(super) fn is_finished(&self, is_counted: bool) -> bool {
+    /// were. A replay that is, though it tells something else than the stream before, takes the place of that.
+    pub(super) fn is_finished(&mut self, is_counted: bool) -> bool {
+        if self.has_diverged
+            && let Some(replay) = self.replay.take()
+        {
+            let other = replay.into_transcript();
+            if !other.is_finished() {
+                return false;
+            }
+            self.transcript = other;
+        }
         let is_level = self.replay.as_ref().is_none_or(Replay::is_level);
         let has_all = match is_counted {
             true => self.transcript.is_finished(),

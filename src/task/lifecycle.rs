@@ -176,6 +176,7 @@ impl Lifecycle {
             Report::Completed(Some(result)) => Step::Finish(Ending::Settled(result)),
             Report::Failed(failure) => Step::Finish(Ending::Failed(failure)),
             Report::Refused { .. } => Step::Finish(Ending::Streamed),
+            Report::Unknown if asked + 1 >= UNKNOWN_QUERIES => Step::Finish(Ending::Streamed),
             _ if waited >= self.patience.results_grace => Step::Finish(Ending::Streamed),
             _ => {
                 self.whole = self.whole.map(|(since, asked)| (since, asked + 1));

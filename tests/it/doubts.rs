@@ -179,6 +179,22 @@ async fn usage_that_only_the_result_has_is_told() {
 }
 
 #[tokio::test]
+async fn usage_of_a_task_that_nobody_knows_any_more_is_soon_given_up() {
+    let script = Script {
+        query: vec![json_reply(404, "", &json!({}))],
+        ..Script::default()
+    };
+    let stage = Stage::with(script, |config| {
+        config.task.results_grace = Duration::from_secs(3600);
+    })
+    .await;
+    let more = json!({"stream_options": {"include_usage": true}});
+    let answer = stage.ask(&question(true, more)).await;
+    assert_eq!(joined(&Events::chunks(&answer)), "abc");
+    assert!((2..10).contains(&stage.upstream.seen().queries));
+}
+
+#[tokio::test]
 async fn answers_in_one_piece_survive_every_fault_of_the_stream_that_is_waited_for() {
     let bridge = Bridge::with(|config| config.stream.idle = Duration::from_millis(200)).await;
     for fault in [
@@ -192,6 +208,9 @@ async fn answers_in_one_piece_survive_every_fault_of_the_stream_that_is_waited_f
         "stream=stall@4",
         "stream=beat@4:5ms",
         "stream=lose@4",
+        "stream=lose@1",
+        "stream=lose@2",
+        "stream=lose@2 replay=rechunk",
         "frame=malformed",
         "done=none",
         "done=marker",
