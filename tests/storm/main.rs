@@ -41,7 +41,7 @@ use std::{
 use case::{Case, MOST_EXCHANGES, Manner};
 use client::{Answer, Client};
 use foxbridge::{
-    config::{self, Sources},
+    config::{self, Config, Sources},
     run,
     simulator::{self, Simulator},
 };
@@ -194,9 +194,18 @@ impl World {
         .await
         .unwrap();
         let upstream = simulator.base_url();
+        let patient = start_proxy(&upstream, |config| {
+            config.task.deadline = PATIENT;
+            config.task.results_grace = Duration::from_secs(20);
+            config.task.orphan_grace = Some(PATIENT);
+        });
+        let hasty = start_proxy(&upstream, |config| {
+            config.task.deadline = HASTY;
+            config.task.results_grace = Duration::from_millis(300);
+        });
         Self {
-            patient: start_proxy(&upstream, PATIENT, Duration::from_secs(20)).await,
-            hasty: start_proxy(&upstream, HASTY, Duration::from_millis(300)).await,
+            patient: patient.await,
+            hasty: hasty.await,
             simulator,
             answers: AtomicU64::default(),
             errors: AtomicU64::default(),
@@ -266,17 +275,16 @@ impl World {
     }
 }
 
-async fn start_proxy(upstream: &str, deadline: Duration, results_grace: Duration) -> Client {
+async fn start_proxy(upstream: &str, change: impl FnOnce(&mut Config)) -> Client {
     let mut config = config::load(&Sources::default()).unwrap().config;
     config.listen.set_port(0);
     config.upstream.base_url = upstream.parse().unwrap();
-    config.task.deadline = deadline;
     config.task.poll_first = Duration::from_millis(5);
     config.task.poll_max = Duration::from_millis(50);
-    config.task.results_grace = results_grace;
     config.task.submit_retries = SUBMIT_RETRIES as u32;
     config.stream.idle = Duration::from_millis(700);
     config.stream.keepalive = Duration::from_millis(100);
+    change(&mut config);
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
