@@ -225,6 +225,19 @@ async fn a_request_is_forgotten_with_age() {
     assert_eq!(ledger.rows().count().0, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_good_for_as_long_as_its_request_is_remembered() {
+    let ledger = ledger(Duration::from_secs(100), 1);
+    let receipt = intent(&ledger, FIRST).await.bought(bought("t"));
+    tokio::time::advance(Duration::from_secs(40)).await;
+    assert!(receipt.is_good_for(Duration::from_secs(60)));
+    assert!(!receipt.is_good_for(Duration::from_secs(61)));
+    // One too many takes its place.
+    let _second = intent(&ledger, FIRST).await;
+    let _third = intent(&ledger, FIRST).await;
+    assert!(!receipt.is_good_for(Duration::ZERO));
+}
+
 #[tokio::test]
 async fn delivered_requests_leave_nothing_behind() {
     let ledger = usual();
