@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use foxbridge::config::Config;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
-    harness::{Bridge, scripted},
+    harness::{Bridge, scripted, within},
     http::{Answer, Connection, Ending, Failure},
     raw_upstream::*,
 };
@@ -96,6 +100,23 @@ async fn a_failure_behind_white_space_is_told_and_breaks_off() {
     assert_eq!(answer.error().code.as_deref(), Some("fell_over"));
     assert_eq!(answer.status(), 502);
     assert_eq!(bridge.journal().accepted, 2);
+}
+
+/// Its body ends with its connection, so one that breaks off would look whole.
+#[tokio::test]
+async fn http_1_0_gets_a_status_and_no_white_space() {
+    let bridge = Bridge::with(keep_alive).await;
+    let request = scripted("queue=300ms task=failed", false).to_bytes();
+    let request = String::from_utf8(request).unwrap();
+    let request = request.replacen("HTTP/1.1", "HTTP/1.0", 1);
+    let mut stream = TcpStream::connect(bridge.proxy.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("the end", stream.read_to_string(&mut answer))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.0 502 "), "{answer}");
+    assert!(answer.contains("\r\n\r\n{\"error\""), "{answer}");
 }
 
 #[tokio::test]
