@@ -1,6 +1,6 @@
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -94,7 +94,7 @@ impl Orphans {
         })
     }
 
-    fn followed(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn followed(&self) -> MutexGuard<'_, HashSet<String>> {
         let followed = self.0.followed.lock();
         followed.unwrap_or_else(PoisonError::into_inner)
     }
