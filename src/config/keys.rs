@@ -127,14 +127,14 @@ pub(super) const TASK_POLL_FIRST: Key = Key {
     default: Some("250ms"),
     form: Form::Text,
     expected: DURATION,
-    why: "From the submit to the first query; short answers are ready soon.",
+    why: "From the submit to the first query, for a model that nothing is known of yet.",
 };
 pub(super) const TASK_POLL_MAX: Key = Key {
     name: "task.poll_max",
-    default: Some("2s"),
+    default: Some("5s"),
     form: Form::Text,
     expected: DURATION,
-    why: "The gap between queries grows up to this; a longer one asks less and answers later.",
+    why: "The longest gap between queries; mostly they are as dense as what is known of the model makes it worth.",
 };
 pub(super) const TASK_RESULTS_GRACE: Key = Key {
     name: "task.results_grace",

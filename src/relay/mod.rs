@@ -3,6 +3,7 @@
 //! A request first becomes a task ([`submit`]); the task then is a [`Pursuit`], which [`wait`] follows to its
 //! result and [`live`] turns into the client's event stream. When the client leaves, it is for [`Orphans`].
 
+mod histories;
 mod limits;
 mod live;
 mod malformed;
@@ -15,10 +16,11 @@ mod telling;
 mod upload;
 mod wait;
 
+pub use histories::Histories;
 pub use live::live;
 pub use malformed::Malformed;
 pub use orphans::{Attended, Orphans};
-pub use pursuit::Pursuit;
+pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;
 pub use submit::{NotBought, submit};
 pub use telling::Purpose;
@@ -42,6 +44,8 @@ pub struct Context {
     pub stream: Settings,
     /// Counts the events that cannot be read.
     pub malformed: Malformed,
+    /// What is known of how long tasks take.
+    pub histories: Histories,
     /// Who follows a task when its client leaves.
     pub orphans: Orphans,
     /// When the client must have its answer or its error.

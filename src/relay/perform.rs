@@ -136,7 +136,9 @@ async fn read(stream: &mut Option<OpenStream>, task: &str) -> Option<Bytes> {
 }
 
 async fn query(context: Context, task: String, after: Duration) -> Report {
-    sleep(jittered(after)).await;
+    if !after.is_zero() {
+        sleep(after).await;
+    }
     context.upstream.query(&context.key, &task).await
 }
 
@@ -146,7 +148,7 @@ async fn open(
     after: Duration,
 ) -> Result<StreamBody, NotOpened> {
     if !after.is_zero() {
-        sleep(jittered(after)).await;
+        sleep(after).await;
     }
     let Some(uri) = uri else {
         return Err(NotOpened {
@@ -155,9 +157,4 @@ async fn open(
         });
     };
     context.upstream.follow(&context.key, uri).await
-}
-
-/// Up to a tenth longer, so that tasks submitted together do not stay in step.
-fn jittered(gap: Duration) -> Duration {
-    gap.mul_f64(1.0 + fastrand::f64() * 0.1)
 }

@@ -6,6 +6,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     Attended, Context, Purpose,
+    histories::Lesson,
     limits::Limits,
     perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
     telling::{Heard, Telling},
@@ -30,6 +31,19 @@ pub struct Pursuit {
     limits: Limits,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     telling: Telling,
+    /// When a query last found the task running, from its acceptance.
+    running: Duration,
+    /// Where its completion is noted, if queries find it.
+    lesson: Option<Lesson>,
+}
+
+/// Where a task comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// It was submitted just now, for this model of the upstream's.
+    New { model: &'a str },
+    /// It was bought some time ago and may be complete, so it is queried at once.
+    Found,
 }
 
 /// How far [`Pursuit::advance`] came.
@@ -50,6 +64,7 @@ impl Pursuit {
         follows: bool,
         identity: &Identity,
         purpose: Purpose,
+        origin: Origin<'_>,
     ) -> Self {
         let stream_uri = if follows {
             // Polling brings the same answer, only later: better than an error for a task that is paid for.
@@ -61,13 +76,24 @@ impl Pursuit {
         } else {
             None
         };
-        let mut machine = Lifecycle::new(context.patience.clone(), stream_uri.is_some());
+        let is_polled = stream_uri.is_none();
+        let (pace, lesson) = match origin {
+            Origin::New { model } => (
+                context.histories.pace(model),
+                is_polled.then(|| context.histories.lesson(model)),
+            ),
+            Origin::Found => (context.histories.pace_of_old(), None),
+        };
+        let mut machine = Lifecycle::new(context.patience.clone(), !is_polled).at_pace(pace);
         let mut on_report = |report| machine.on(Duration::ZERO, Event::Queried(report));
-        let step = match task.state {
+        let mut step = match task.state {
             State::Running => machine.start(),
             State::Completed(result) => on_report(Report::Completed(result)),
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
+        if let (Origin::Found, Step::Query { after }) = (origin, &mut step) {
+            *after = Duration::ZERO;
+        }
         let mut pursuit = Self {
             ongoing: Ongoing::default(),
             machine,
@@ -76,6 +102,8 @@ impl Pursuit {
             limits: Limits::new(&context),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
             telling: Telling::new(identity, purpose),
+            running: Duration::ZERO,
+            lesson,
             target: Target {
                 context,
                 task: task.id,
@@ -84,14 +112,6 @@ impl Pursuit {
         };
         pursuit.go_on_with(step);
         pursuit
-    }
-
-    /// Asks at once: the task was bought some time ago and may be done.
-    pub fn at_once(mut self) -> Self {
-        if let Step::Query { after } = &mut self.step {
-            *after = Duration::ZERO;
-        }
-        self
     }
 
     /// From here on, somebody waits for it.
@@ -198,7 +218,10 @@ impl Pursuit {
                 self.ongoing.forget_stream();
                 self.happened(Event::Cut);
             }
-            Done::Queried(report) => self.happened(Event::Queried(report)),
+            Done::Queried(report) => {
+                self.learn(&report);
+                self.happened(Event::Queried(report));
+            }
             Done::Opened => {
                 self.telling.begin_stream();
                 self.happened(Event::Opened);
@@ -212,6 +235,20 @@ impl Pursuit {
                 );
                 self.happened(Event::NotOpened { retry_after });
             }
+        }
+    }
+
+    /// Takes from a query what it tells about how long tasks take.
+    fn learn(&mut self, report: &Report) {
+        let now = self.accepted.elapsed();
+        match report {
+            Report::Running => self.running = now,
+            Report::Completed(Some(_)) => {
+                if let Some(lesson) = self.lesson.take() {
+                    lesson.learn(self.running, now);
+                }
+            }
+            _ => {}
         }
     }
 

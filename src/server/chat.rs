@@ -64,6 +64,7 @@ pub(super) async fn converse(
         patience: app.patience.clone(),
         stream: app.stream.clone(),
         malformed: access.malformed(),
+        histories: app.histories.clone(),
         orphans: app.orphans.clone(),
         deadline: Instant::now() + app.patience.deadline,
         stop: app.stop.clone(),
@@ -118,6 +119,7 @@ async fn accept(
     let order = Order {
         context,
         model: request.model.clone().into_owned(),
+        upstream_model: upstream_model.clone(),
         choices: request.choices,
         follows,
         purpose,

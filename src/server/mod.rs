@@ -51,6 +51,7 @@ pub struct App {
     /// Cancelled when requests in flight are not waited for any longer.
     pub stop: CancellationToken,
     catalog: models::Catalog,
+    histories: relay::Histories,
 }
 
 impl App {
@@ -74,6 +75,7 @@ impl App {
             settings,
             stop: CancellationToken::new(),
             catalog,
+            histories: relay::Histories::default(),
         }
     }
 }

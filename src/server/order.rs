@@ -1,6 +1,6 @@
 use crate::{
     fox::Task,
-    relay::{Context, Purpose, Pursuit},
+    relay::{Context, Origin, Purpose, Pursuit},
     translate::Identity,
 };
 
@@ -9,6 +9,8 @@ pub(super) struct Order {
     pub(super) context: Context,
     /// The model's name as the client says it.
     pub(super) model: String,
+    /// The same as the upstream calls it.
+    pub(super) upstream_model: String,
     /// How many choices it asked for (`n`).
     pub(super) choices: u64,
     /// Whether the task's stream is followed.
@@ -17,15 +19,37 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Begins to pursue the task, made at `created` (Unix seconds), and names its answer.
-    pub(super) fn take_up(self, task: Task, created: u64) -> (Identity, Pursuit) {
+    /// Begins to pursue a task that was made just now, at `created` (Unix seconds), and names its answer.
+    pub(super) fn begin(self, task: Task, created: u64) -> (Identity, Pursuit) {
+        self.take_up(task, created, true)
+    }
+
+    /// The same with a task that was made before.
+    pub(super) fn resume(self, task: Task, created: u64) -> (Identity, Pursuit) {
+        self.take_up(task, created, false)
+    }
+
+    fn take_up(self, task: Task, created: u64, is_new: bool) -> (Identity, Pursuit) {
         let identity = Identity {
             task: task.id.clone(),
             model: self.model,
             created,
             choices: self.choices,
         };
-        let pursuit = Pursuit::new(self.context, task, self.follows, &identity, self.purpose);
+        let origin = match is_new {
+            true => Origin::New {
+                model: &self.upstream_model,
+            },
+            false => Origin::Found,
+        };
+        let pursuit = Pursuit::new(
+            self.context,
+            task,
+            self.follows,
+            &identity,
+            self.purpose,
+            origin,
+        );
         (identity, pursuit)
     }
 }

@@ -82,10 +82,10 @@ pub(super) async fn find_or_buy(
                 state: State::Running,
                 stream_url: bought.stream_url,
             };
-            let (identity, pursuit) = order.take_up(task, bought.created);
+            let (identity, pursuit) = order.resume(task, bought.created);
             Ok(Purchase {
                 identity,
-                pursuit: pursuit.at_once().attended(),
+                pursuit: pursuit.attended(),
                 receipt,
                 said: Said::default(),
                 is_found: true,
@@ -131,7 +131,7 @@ async fn buy(
                     stream_url: submitted.task.stream_url.clone(),
                     created: super::unix_now(),
                 };
-                let (identity, pursuit) = order.take_up(submitted.task, bought.created);
+                let (identity, pursuit) = order.begin(submitted.task, bought.created);
                 Ok(Purchase {
                     identity,
                     pursuit: pursuit.attended(),

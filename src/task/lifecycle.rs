@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Ending, Event, Patience, Report, Step};
+use super::{Ending, Event, Pace, Patience, Report, Step};
 use crate::fox::Failure;
 
 /// How often a stream is opened again without bringing anything new before the task is only polled.
@@ -20,6 +20,7 @@ const UNKNOWN_QUERIES: u32 = 4;
 #[derive(Debug)]
 pub struct Lifecycle {
     patience: Patience,
+    pace: Pace,
     /// Whether the stream is still worth opening.
     follows: bool,
     /// Whether there is a stream, open or being opened.
@@ -51,6 +52,7 @@ impl Lifecycle {
     pub fn new(patience: Patience, follows: bool) -> Self {
         Self {
             patience,
+            pace: Pace::default(),
             follows,
             has_stream: false,
             seen: 0,
@@ -68,12 +70,18 @@ impl Lifecycle {
         }
     }
 
+    /// Queries at this pace, instead of that for a task of which nothing is known.
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// The first step.
     pub fn start(&mut self) -> Step {
         if self.follows {
             self.open(Duration::ZERO)
         } else {
-            self.poll()
+            self.poll(Duration::ZERO)
         }
     }
 
@@ -181,7 +189,7 @@ impl Lifecycle {
             _ => {
                 self.whole = self.whole.map(|(since, asked)| (since, asked + 1));
                 Step::Query {
-                    after: self.patience.results_gap(asked),
+                    after: self.pace.spread(self.patience.results_gap(asked)),
                 }
             }
         }
@@ -211,19 +219,18 @@ impl Lifecycle {
                 }
                 // The stream of a completed task is whole, whatever became of its results.
                 if self.is_worth_opening() {
-                    let gap = self.patience.reopen_gap(self.fruitless);
-                    return self.open(gap.max(self.open_no_sooner));
+                    return self.open_later();
                 }
                 self.overdue = Some((since, asked + 1));
                 Step::Query {
-                    after: self.patience.results_gap(asked),
+                    after: self.pace.spread(self.patience.results_gap(asked)),
                 }
             }
             Report::Failed(failure) => Step::Finish(Ending::Failed(failure)),
             Report::Unknown => {
                 self.unknown += 1;
                 if self.unknown < UNKNOWN_QUERIES {
-                    self.poll()
+                    self.poll(now)
                 } else {
                     Step::Finish(Ending::Lost {
                         status: 404,
@@ -232,7 +239,8 @@ impl Lifecycle {
                 }
             }
             Report::Trouble { retry_after } => {
-                let after = self.patience.trouble_gap(self.failures, retry_after);
+                let gap = self.patience.trouble_gap(self.failures, retry_after);
+                let after = self.pace.spread(gap);
                 self.failures += 1;
                 Step::Query { after }
             }
@@ -252,8 +260,7 @@ impl Lifecycle {
             };
         }
         if self.is_worth_opening() {
-            let gap = self.patience.reopen_gap(self.fruitless);
-            return self.open(gap.max(self.open_no_sooner));
+            return self.open_later();
         }
         // The stream insists on an error and the task never comes round: the error stands.
         if let Some((since, failure)) = &self.stream_error
@@ -261,7 +268,14 @@ impl Lifecycle {
         {
             return Step::Finish(Ending::Failed(failure.clone()));
         }
-        self.poll()
+        self.poll(now)
+    }
+
+    /// Opens the stream again, when that may be worth it.
+    fn open_later(&mut self) -> Step {
+        let gap = self.patience.reopen_gap(self.fruitless);
+        let after = self.pace.spread(gap.max(self.open_no_sooner));
+        self.open(after)
     }
 
     fn open(&mut self, after: Duration) -> Step {
@@ -270,9 +284,9 @@ impl Lifecycle {
         Step::Open { after }
     }
 
-    fn poll(&mut self) -> Step {
-        let after = self.patience.poll_gap(self.polls);
-        self.polls += 1;
+    fn poll(&mut self, now: Duration) -> Step {
+        let after = self.pace.gap(now, self.polls, self.patience.bounds());
+        self.polls = self.polls.saturating_add(1);
         Step::Query { after }
     }
 }

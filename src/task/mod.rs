@@ -3,9 +3,11 @@
 mod event;
 mod forecast;
 mod lifecycle;
+mod pace;
 mod patience;
 
 pub use event::{Ending, Event, Report, Step};
 pub use forecast::{Bounds, Forecast, History};
 pub use lifecycle::Lifecycle;
+pub use pace::Pace;
 pub use patience::Patience;

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
+use super::Bounds;
+
 /// How long to wait for what (`[task]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Patience {
     /// The whole client request, from its last byte read to its last byte answered.
     pub deadline: Duration,
-    /// From the submit to the first query.
+    /// From the submit to the first query, for models that nothing is known of yet.
     pub poll_first: Duration,
     /// The longest gap between two queries.
     pub poll_max: Duration,
@@ -20,6 +22,8 @@ pub struct Patience {
 /// Reopening a stream at once is mostly right: a cut says nothing about the task.
 const REOPEN_FIRST: Duration = Duration::from_millis(50);
 const REOPEN_MAX: Duration = Duration::from_secs(2);
+/// Results that are overdue are there after a moment, if ever.
+const RESULTS_MAX: Duration = Duration::from_secs(2);
 /// Backoff after an upstream failure, when it does not say how long.
 const TROUBLE_FIRST: Duration = Duration::from_millis(250);
 const TROUBLE_MAX: Duration = Duration::from_secs(10);
@@ -39,9 +43,12 @@ impl Patience {
         }
     }
 
-    /// The gap before query number `polls` (from 0): half as long again each time, up to `poll_max`.
-    pub fn poll_gap(&self, polls: u32) -> Duration {
-        grown(self.poll_first, 1.5, polls, self.poll_max)
+    /// What the gap between two queries may be.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            first: self.poll_first,
+            longest: self.poll_max,
+        }
     }
 
     /// The gap before the next query while results are overdue: they mostly come soon, so ask soon.
@@ -50,7 +57,7 @@ impl Patience {
             self.poll_first.min(Duration::from_millis(200)),
             1.5,
             asked,
-            self.poll_max,
+            self.poll_max.min(RESULTS_MAX),
         )
     }
 
@@ -93,9 +100,9 @@ mod tests {
             submit_retries: 2,
             orphan_grace: None,
         };
-        assert_eq!(patience.poll_gap(0), Duration::from_millis(200));
-        assert_eq!(patience.poll_gap(2), Duration::from_millis(450));
-        assert_eq!(patience.poll_gap(u32::MAX), Duration::from_secs(2));
+        assert_eq!(patience.results_gap(0), Duration::from_millis(200));
+        assert_eq!(patience.results_gap(2), Duration::from_millis(450));
+        assert_eq!(patience.results_gap(u32::MAX), Duration::from_secs(2));
         assert_eq!(patience.reopen_gap(0), REOPEN_FIRST);
         assert_eq!(patience.trouble_gap(50, None), TROUBLE_MAX);
         assert_eq!(

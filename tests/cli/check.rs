@@ -47,12 +47,12 @@ fn check_tells_every_fault_at_once() {
             ],
         },
         Case {
-            file: "[task]\npoll_first = \"5s\"\n[upstream]\nconnect_timeout = \"2m\"\n\
+            file: "[task]\npoll_first = \"9s\"\n[upstream]\nconnect_timeout = \"2m\"\n\
                    api_key_file = \"nowhere\"\nca_file = \"proxy.toml\"\n",
             environment: &[("FOXBRIDGE_UPSTREAM_API_KEY", "sk-secret-1")],
             arguments: &[],
             faults: &[
-                "task.poll_first = \"5s\" (file proxy.toml)\n    expected at most task.poll_max = \"2s\" (default)",
+                "task.poll_first = \"9s\" (file proxy.toml)\n    expected at most task.poll_max = \"5s\" (default)",
                 "upstream.connect_timeout = \"2m\" (file proxy.toml)\n    \
                  expected at most upstream.request_timeout = \"60s\" (default)",
                 "upstream.api_key_file = \"nowhere\" (file proxy.toml)",
