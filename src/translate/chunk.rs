@@ -193,6 +193,12 @@ impl<'a> Chunk<'a> {
         self.is_only_usage() && told.has_all_choices()
     }
 
+    /// The index of each choice that it says something of.
+    pub(super) fn choice_indices(&self) -> impl Iterator<Item = u64> {
+        let choices = self.view.choices.iter().flatten().enumerate();
+        choices.map(|(at, choice)| choice.index(at))
+    }
+
     fn has_proper_envelope(&self, told: &Transcript) -> bool {
         let View {
             id,

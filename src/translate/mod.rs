@@ -3,6 +3,7 @@
 mod chunk;
 mod completion;
 mod dialect;
+mod distance;
 mod error;
 mod finish;
 mod media;

@@ -1,5 +1,6 @@
 use super::{
     Chunk, Transcript,
+    distance::{Distance, Position},
     tail::member,
     transcript::{Told, ToldCall},
 };
@@ -12,6 +13,7 @@ use crate::json::quote;
 #[derive(Debug)]
 pub struct Replay {
     transcript: Transcript,
+    distance: Distance,
     chunks: u64,
     is_level: bool,
 }
@@ -29,30 +31,25 @@ pub enum Met {
     Different,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Position {
-    Behind,
-    Level,
-    Ahead,
-    Different,
-}
-
 impl Replay {
     /// A replay of what `told` tells.
     pub fn of(told: &Transcript) -> Self {
         Self {
             transcript: told.empty(),
+            distance: Distance::to(told),
             chunks: 0,
             is_level: false,
         }
     }
 
-    /// Takes the next chunk of the replay. After [`Met::Rest`], the client has been told what this transcript says.
+    /// Takes the next chunk of the replay of `told`, to which no text is added meanwhile. After [`Met::Rest`], the client
+    /// has been told what this transcript says.
     pub fn meet(&mut self, told: &Transcript, chunk: &Chunk) -> Met {
         self.transcript.add(chunk);
+        self.distance.update(told, &self.transcript, chunk);
         self.chunks += 1;
         let was_level = std::mem::take(&mut self.is_level);
-        match position(told, &self.transcript) {
+        match self.distance.position() {
             Position::Behind => Met::Known,
             // It adds nothing, but it is one more than there were, or it is what the client still lacks.
             Position::Level
@@ -95,79 +92,6 @@ impl Replay {
     /// The replay's transcript, which takes the place of the one that it has overtaken.
     pub fn into_transcript(self) -> Transcript {
         self.transcript
-    }
-}
-
-/// Where a replay stands, seen from what was told. As long as one part of it is behind, it is behind.
-fn position(told: &Transcript, replay: &Transcript) -> Position {
-    let nothing = Told::default();
-    let mut parts = Vec::new();
-    for one in &told.choices {
-        compare(
-            one,
-            replay.choice(one.index).unwrap_or(&nothing),
-            &mut parts,
-        );
-    }
-    for one in replay
-        .choices
-        .iter()
-        .filter(|one| told.choice(one.index).is_none())
-    {
-        compare(&nothing, one, &mut parts);
-    }
-    for wanted in [Position::Different, Position::Behind, Position::Ahead] {
-        if parts.contains(&wanted) {
-            return wanted;
-        }
-    }
-    Position::Level
-}
-
-fn compare(told: &Told, replay: &Told, parts: &mut Vec<Position>) {
-    let reason = |told: &Told| told.finish_reason.unwrap_or_default().to_owned();
-    parts.push(text(&told.content, &replay.content));
-    parts.push(text(&told.reasoning, &replay.reasoning));
-    parts.push(text(&told.refusal, &replay.refusal));
-    parts.push(text(&reason(told), &reason(replay)));
-    let nothing = ToldCall::default();
-    for call in &told.tool_calls {
-        let other = replay
-            .tool_calls
-            .iter()
-            .find(|other| other.index == call.index)
-            .unwrap_or(&nothing);
-        parts.push(text(&call.name, &other.name));
-        parts.push(text(&call.arguments, &other.arguments));
-    }
-    for call in replay
-        .tool_calls
-        .iter()
-        .filter(|call| !told.tool_calls.iter().any(|told| told.index == call.index))
-    {
-        // A call whose name is still to come is ahead all the same.
-        let is_empty = call.name.is_empty() && call.arguments.is_empty() && *call.id == *nothing.id;
-        parts.push(if is_empty {
-            Position::Level
-        } else {
-            Position::Ahead
-        });
-    }
-}
-
-fn text(told: &str, replay: &str) -> Position {
-    if told.len() == replay.len() {
-        if told == replay {
-            Position::Level
-        } else {
-            Position::Different
-        }
-    } else if told.starts_with(replay) {
-        Position::Behind
-    } else if replay.starts_with(told) {
-        Position::Ahead
-    } else {
-        Position::Different
     }
 }
 
