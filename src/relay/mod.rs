@@ -23,7 +23,7 @@ pub use orphans::{Attended, Orphans};
 pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;
 pub use submit::{NotBought, submit};
-pub use telling::Purpose;
+pub use telling::{Heard, Purpose, Telling};
 pub use upload::upload;
 pub use wait::{Waited, wait};
 

@@ -18,8 +18,9 @@ pub enum Purpose {
 /// after two minutes without one (WIRE.md), so the next time is a chunk, though one that says nothing.
 const COMMENTS: u32 = 2;
 
-/// What the client has been told, is being told, and is still owed.
-pub(super) struct Telling {
+/// What the client has been told, is being told, and is still owed. Pure: it is told of what was read, and writes frames
+/// for others to send.
+pub struct Telling {
     purpose: Purpose,
     dialect: Dialect,
     transcript: Transcript,
@@ -36,14 +37,18 @@ pub(super) struct Telling {
 
 /// What a chunk brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub enum Heard {
+    /// The client is told of it.
     New,
+    /// The client has been told of it before.
     Known,
+    /// It is not what the client was told before, and nothing true can be told after it.
     Different,
 }
 
 impl Telling {
-    pub(super) fn new(identity: &Identity, purpose: Purpose) -> Self {
+    /// A client that has been told nothing yet.
+    pub fn new(identity: &Identity, purpose: Purpose) -> Self {
         Self {
             purpose,
             dialect: Dialect::Chat,
@@ -56,32 +61,35 @@ impl Telling {
         }
     }
 
-    pub(super) fn set_dialect(&mut self, dialect: Dialect) {
+    /// From now on, frames are in the words of `dialect`.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
         self.dialect = dialect;
     }
 
-    pub(super) fn transcript(&self) -> &Transcript {
+    /// What has been told, frames that were not taken yet included.
+    pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }
 
-    pub(super) fn into_transcript(self) -> Transcript {
+    /// The same, at the end.
+    pub fn into_transcript(self) -> Transcript {
         self.transcript
     }
 
     /// Another stream begins, which starts over.
-    pub(super) fn begin_stream(&mut self) {
+    pub fn begin_stream(&mut self) {
         self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
         self.has_diverged = false;
         self.has_hole = false;
     }
 
     /// Something of this stream could not be read.
-    pub(super) fn miss(&mut self) {
+    pub fn miss(&mut self) {
         self.has_hole = true;
     }
 
     /// Takes a chunk of the stream, and tells the client what is new in it.
-    pub(super) fn hear(&mut self, chunk: &Chunk) -> Heard {
+    pub fn hear(&mut self, chunk: &Chunk) -> Heard {
         let met = match &mut self.replay {
             Some(replay) => replay.meet(&self.transcript, chunk),
             None => Met::New,
@@ -107,7 +115,7 @@ impl Telling {
 
     /// Whether the stream that ends now was whole, as far as its chunks tell. `is_counted`: it says how many there
     /// were. A replay that is, though it tells something else than the stream before, takes the place of that.
-    pub(super) fn is_finished(&mut self, is_counted: bool) -> bool {
+    pub fn is_finished(&mut self, is_counted: bool) -> bool {
         if self.has_diverged
             && let Some(replay) = self.replay.take()
         {
@@ -131,7 +139,7 @@ impl Telling {
     }
 
     /// Whether the client is still to get a usage chunk.
-    pub(super) fn owes_usage(&self) -> bool {
+    pub fn owes_usage(&self) -> bool {
         let asked = Purpose::Live {
             include_usage: true,
         };
@@ -143,7 +151,7 @@ impl Telling {
     }
 
     /// The frames written since the last call, as one piece: what was read at once is written at once.
-    pub(super) fn take(&mut self) -> Bytes {
+    pub fn take(&mut self) -> Bytes {
         self.out.split().freeze()
     }
 
@@ -154,7 +162,7 @@ impl Telling {
 
     /// Breaks a silence with a chunk that says nothing, when comments alone have done so for long enough; `false`
     /// where a comment will do.
-    pub(super) fn break_silence(&mut self) -> bool {
+    pub fn break_silence(&mut self) -> bool {
         self.comments += 1;
         if self.comments <= COMMENTS || self.purpose == Purpose::Whole {
             return false;

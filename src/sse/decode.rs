@@ -79,15 +79,25 @@ impl Decoder {
         }
     }
 
+    /// How many bytes of an unfinished event it keeps between two reads: never more than the limit.
+    pub fn held(&self) -> usize {
+        self.partial.len()
+    }
+
     /// The lines up to the next blank line.
     fn next_block(&mut self) -> Option<Bytes> {
+        let mut at = 0;
         if self.after_cr && !self.input.is_empty() {
             self.after_cr = false;
             if self.input.first() == Some(&b'\n') {
-                self.input.advance(1);
+                if self.partial.is_empty() {
+                    self.input.advance(1);
+                } else {
+                    // It counts as it does in one read, so that an event is as long however it is split.
+                    at = 1;
+                }
             }
         }
-        let mut at = 0;
         while let Some(found) = self
             .input
             .get(at..)

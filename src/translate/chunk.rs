@@ -131,6 +131,10 @@ impl<'a> Chunk<'a> {
                 Err(NotAChunk::Error(Failure::of_event(data)))
             }
             (None, None) => Err(NotAChunk::Malformed("it has no choices".into())),
+            // Which of the two comes first, and has the role, nobody can know.
+            (Some(choices), _) if has_one_twice(choices) => {
+                Err(NotAChunk::Malformed("it has a choice twice".into()))
+            }
             (Some(_), _) => Ok(Self { data, view }),
         }
     }
@@ -218,6 +222,16 @@ impl<'a> Chunk<'a> {
         };
         has_proper_source && is(model, &told.own.model) && is(object, OBJECT)
     }
+}
+
+fn has_one_twice(choices: &[ChoiceView]) -> bool {
+    if choices.len() < 2 {
+        return false;
+    }
+    let indices = choices.iter().enumerate();
+    let mut indices: Vec<u64> = indices.map(|(at, choice)| choice.index(at)).collect();
+    indices.sort_unstable();
+    indices.windows(2).any(|pair| pair.first() == pair.last())
 }
 
 /// A choice with what it lacks, and without a second finish reason.

@@ -213,6 +213,7 @@ fn what_is_no_chunk() {
         "{}",
         r#"{"choices":3}"#,
         r#"{"choices":[{"delta":"x"}]}"#,
+        r#"{"choices":[{},{"index":0}]}"#,
         "\u{0}",
     ] {
         assert!(

@@ -35,7 +35,7 @@ impl Replay {
     /// A replay of what `told` tells.
     pub fn of(told: &Transcript) -> Self {
         Self {
-            transcript: told.empty(),
+            transcript: told.without_words(),
             distance: Distance::to(told),
             chunks: 0,
             is_level: false,

@@ -112,6 +112,26 @@ fn tool_calls_reasoning_and_reasons_count_too() {
     );
 }
 
+#[test]
+fn a_choice_that_a_replay_has_not_reached_keeps_its_role() {
+    let choice = |index: u64, words: &str| {
+        Bytes::from(format!(
+            r#"{{"choices":[{{"index":{index},"delta":{{{words}}}}}]}}"#
+        ))
+    };
+    let (silent, other) = (choice(0, ""), choice(1, r#""content":"a""#));
+    let mut told = Transcript::new(&Identity::example());
+    told.add(&Chunk::parse(&silent).unwrap());
+    let mut replay = Replay::of(&told);
+    let met = replay.meet(&told, &Chunk::parse(&other).unwrap());
+    assert!(matches!(met, Met::Rest(_)), "{met:?}");
+    let told = replay.into_transcript();
+    let begun = choice(0, r#""role":"assistant","content":"b""#);
+    let sent = Chunk::parse(&begun).unwrap().for_client(&told, false);
+    let sent = String::from_utf8(sent.unwrap().to_vec()).unwrap();
+    assert!(sent.contains(r#""delta":{"content":"b"}"#), "{sent}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

@@ -26,9 +26,9 @@ pub enum Wait {
 }
 
 impl Settings {
-    /// The upstream's name for a model.
+    /// The upstream's name for a model, where it has another one. A pattern that leaves nothing of the name gives none.
     pub fn upstream_model(&self, name: &str) -> Option<String> {
         let (target, star) = self.aliases.get(name)?;
-        Some(target.replacen('*', star, 1))
+        Some(target.replacen('*', star, 1)).filter(|name| !name.trim().is_empty())
     }
 }

@@ -74,12 +74,18 @@ impl Transcript {
         }
     }
 
-    /// The transcript of the same answer before anything was told.
-    pub(super) fn empty(&self) -> Self {
+    /// The transcript of the same answer before a word was told. Which choices were begun stays known, because a role is
+    /// not to be told again.
+    pub(super) fn without_words(&self) -> Self {
+        let begun = self.choices.iter().map(|told| Told {
+            index: told.index,
+            has_role: told.has_role,
+            ..Told::default()
+        });
         Self {
             begun: self.begun.clone(),
             own: self.own.clone(),
-            choices: Vec::new(),
+            choices: begun.collect(),
             has_usage: self.has_usage,
             usage: self.usage.clone(),
             chunks: 0,
