@@ -18,6 +18,7 @@ const UNKNOWN_QUERIES: u32 = 4;
 /// being whole. The task's own word then decides. A task that has completed is replayed before its result
 /// is used, because only the stream carries everything (reasoning, for one).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Lifecycle {
     patience: Patience,
     pace: Pace,
@@ -298,3 +299,7 @@ mod tests;
 #[cfg(test)]
 #[path = "lifecycle_model_tests.rs"]
 mod model_tests;
+
+#[cfg(test)]
+#[path = "lifecycle_state_tests.rs"]
+mod state_tests;
