@@ -80,6 +80,18 @@ impl Choice {
         }
     }
 
+    /// The same with its calls counted on from 0, as a message has them. One of which nothing was said is none.
+    pub(crate) fn settled(&self) -> Self {
+        let said = self
+            .calls
+            .values()
+            .filter(|(name, arguments)| !(name.is_empty() && arguments.is_empty()));
+        Self {
+            calls: (0..).zip(said.cloned()).collect(),
+            ..self.clone()
+        }
+    }
+
     fn read(&mut self, choice: &RawObject) {
         let delta = choice.object("delta").expect("a delta");
         assert_eq!(delta.present("role").is_none(), self.has_role, "one role");

@@ -88,6 +88,7 @@ impl Options {
                 for _ in 0..3 {
                     told.telling.break_silence();
                 }
+                told.read();
             }
             told.telling.begin_stream();
             for chunk in chunks {
@@ -100,8 +101,7 @@ impl Options {
                     Err(NotAChunk::Error(_)) => break,
                     Err(NotAChunk::Malformed(_)) => told.telling.miss(),
                 }
-                let frames = told.telling.take();
-                told.client.read(&frames, self.include_usage);
+                told.read();
             }
         }
         told
@@ -118,13 +118,19 @@ impl Options {
 }
 
 impl Told {
+    /// The client reads what was written for it.
+    fn read(&mut self) {
+        let frames = self.telling.take();
+        self.client.read(&frames, self.options.include_usage);
+    }
+
     /// The client has what the transcript says that it has.
     fn check_transcript(&self) {
         let transcript = self.telling.transcript();
         let identity = self.options.identity();
         if let Ok(completion) = completion(None, transcript, &identity) {
-            let noted = choices(&completion.json);
-            assert_eq!(noted, self.by_place());
+            let heard: Vec<Choice> = self.client.choices.values().map(Choice::settled).collect();
+            assert_eq!(choices(&completion.json), heard);
         }
     }
 
@@ -140,16 +146,6 @@ impl Told {
         for choice in self.client.choices.values() {
             assert!(choice.reason.is_some(), "{choice:?} has no end");
         }
-    }
-
-    /// The choices with their calls in order, as a message has them.
-    fn by_place(&self) -> Vec<Choice> {
-        let mut choices: Vec<Choice> = self.client.choices.values().cloned().collect();
-        for choice in &mut choices {
-            let calls = std::mem::take(&mut choice.calls);
-            choice.calls = (0..).zip(calls.into_values()).collect();
-        }
-        choices
     }
 }
 
@@ -177,7 +173,7 @@ fn choices(completion: &[u8]) -> Vec<Choice> {
         let choice = RawObject::of(choice).unwrap();
         let mut read = Choice::finished(choice.present("finish_reason").unwrap().get());
         read.add(&choice.object("message").unwrap());
-        read
+        read.settled()
     });
     choices.collect()
 }

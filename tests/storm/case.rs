@@ -11,6 +11,9 @@ use crate::{
 /// As often as the official SDKs send a request: once, and two retries.
 pub(crate) const MOST_EXCHANGES: u64 = 3;
 
+/// Each so-manieth request is one of a sweep, in which a stream is cut at every place.
+const SWEEP: u64 = 8;
+
 /// One logical request: everything about it follows from the seed and its number.
 pub(crate) struct Case {
     seed: u64,
@@ -42,8 +45,15 @@ impl Case {
     pub(crate) fn draw(seed: u64, number: u64, origin: &str) -> Self {
         let own = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut rng = Rng::with_seed(seed ^ own);
-        let question = Question::draw(&mut rng);
-        let weather = Weather::draw(&mut rng, &question, origin);
+        let (question, weather) = if number.is_multiple_of(SWEEP) {
+            let question = Question::swept();
+            let weather = Weather::cut(number / SWEEP, &question);
+            (question, weather)
+        } else {
+            let question = Question::draw(&mut rng);
+            let weather = Weather::draw(&mut rng, &question, origin);
+            (question, weather)
+        };
         let is_busy = matches!(weather.fate, Fate::Busy { .. });
         let is_keyed = rng.u8(0..100) < 35;
         let manner = match rng.u8(0..100) {

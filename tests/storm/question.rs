@@ -75,6 +75,20 @@ impl Question {
         }
     }
 
+    /// One with reasoning and text, streamed.
+    pub(crate) fn swept() -> Self {
+        Self {
+            model: "gpt-5.5",
+            is_legacy: false,
+            streams: true,
+            wants_usage: true,
+            choices: 1,
+            speech: Speech::Words(12),
+            thoughts: 2,
+            limit: None,
+        }
+    }
+
     /// Whether its task has a stream that is followed.
     pub(crate) fn is_followed(&self) -> bool {
         self.streams || self.model.starts_with("kimi-")

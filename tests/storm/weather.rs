@@ -46,8 +46,8 @@ const NEVER_ENDS: &[&str] = &["task_deadline_exceeded", "task_unreachable", "tas
 const NO_RESULTS: &[&str] = &["results_missing", "task_deadline_exceeded", "task_failed"];
 
 impl Weather {
-    pub(crate) fn draw(rng: &mut Rng, question: &Question, origin: &str) -> Self {
-        let mut weather = Self {
+    fn fair() -> Self {
+        Self {
             script: Vec::new(),
             fate: Fate::Answer,
             tasks: 1,
@@ -56,7 +56,21 @@ impl Weather {
             keeps_reasoning: true,
             loses: false,
             key: "sk-storm",
-        };
+        }
+    }
+
+    /// One cut: the `nth` of all places between and inside chunks, each with every way to start over.
+    pub(crate) fn cut(nth: u64, question: &Question) -> Self {
+        let mut weather = Self::fair();
+        let (nth, replay) = (nth / 3, ["same", "new-ids", "rechunk"][nth as usize % 3]);
+        let (nth, inside) = (nth / 2, ["", "+40"][nth as usize % 2]);
+        let place = nth as usize % (question.chunks() + 2);
+        weather.add(format!("stream=cut@{place}{inside} replay={replay}"));
+        weather
+    }
+
+    pub(crate) fn draw(rng: &mut Rng, question: &Question, origin: &str) -> Self {
+        let mut weather = Self::fair();
         weather.strike(rng, question);
         // A later key overrides an earlier one, and what strikes must not be softened.
         let struck = std::mem::take(&mut weather.script);
