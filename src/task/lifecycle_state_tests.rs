@@ -226,8 +226,8 @@ impl World {
     fn key(&self) -> impl std::hash::Hash + Eq + use<> {
         let machine = &self.machine;
         let is_old = |since: Duration| self.now - since >= machine.patience.results_grace;
-        let waits =
-            [machine.overdue, machine.whole].map(|wait| wait.map(|(since, _)| is_old(since)));
+        let wait = |(since, asked): (Duration, u32)| (is_old(since), asked.min(UNKNOWN_QUERIES));
+        let waits = [machine.overdue, machine.whole].map(|since| since.map(wait));
         let error = machine.stream_error.as_ref();
         let flags = [
             machine.follows,
