@@ -40,17 +40,19 @@ const TRANSLATED_PARTS: [&str; 7] = [
 ];
 const UPSTREAM_PARTS: [&str; 5] = ["text", "image_url", "video_url", "audio_url", "file_url"];
 
-/// The first byte says how foxbridge is set up; the rest is the request's body.
+/// The input is a request's body. It is taken for a chat and for a legacy request, by each foxbridge there may be.
 pub(crate) fn check(input: &[u8]) {
-    let Some((setup, body)) = input.split_first() else {
-        return;
-    };
-    let is_legacy = setup & 1 != 0;
+    for setup in 0..16_u8 {
+        let settings = settings(setup & 1 != 0, setup & 2 != 0, setup & 4 != 0);
+        check_with(&settings, setup & 8 != 0, input);
+    }
+}
+
+fn check_with(settings: &Settings, is_legacy: bool, body: &[u8]) {
     let dialect = match is_legacy {
         true => Dialect::Text(TextChunks::default()),
         false => Dialect::Chat,
     };
-    let settings = settings(setup & 2 != 0, setup & 4 != 0, setup & 8 != 0);
     let body = Bytes::copy_from_slice(body);
     let chat = match dialect.chat_request(&body) {
         Ok(chat) => chat,
@@ -64,12 +66,12 @@ pub(crate) fn check(input: &[u8]) {
         Ok(request) => request,
         Err(fault) => return check_refusal(fault),
     };
-    let submission = match submission(&request, &chat, &settings) {
+    let submission = match submission(&request, &chat, settings) {
         Ok(submission) => submission,
         Err(fault) => return check_refusal(fault),
     };
-    check_submission(&request, &chat, &settings, &submission);
-    check_again(&submission, &settings);
+    check_submission(&request, &chat, settings, &submission);
+    check_again(&submission, settings);
 }
 
 fn settings(is_small: bool, has_alias: bool, waits: bool) -> Settings {
