@@ -279,10 +279,6 @@ fn every_event_in_every_state_is_answered_truthfully() {
             }
         }
     }
-    println!(
-        "{states} states, {transitions} transitions, {} endings",
-        endings.len()
-    );
     assert!(states > 5_000, "only {states} states");
     assert!(transitions > 300_000, "only {transitions} transitions");
     assert_eq!(endings.len(), 8, "each ending is come to");
