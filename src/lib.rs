@@ -13,11 +13,12 @@
 //! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
-//! | 8 | [`config`] |
+//! | 8 | [`config`], [`admin`] (what a supervisor asks) |
 //! | 9 | [`run`] |
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
 
+pub mod admin;
 pub mod api_error;
 pub mod config;
 pub mod fox;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::{
+    admin,
     config::Config,
     ledger::{Ledger, OpenError},
     server::{self, App},
@@ -20,24 +21,51 @@ pub enum StartError {
     Ledger(#[from] OpenError),
 }
 
-/// Serves clients on `listener` until `stop` resolves, then finishes what is in flight within
-/// `server.shutdown_grace`.
+/// Where the proxy is reached.
+pub struct Listeners {
+    pub clients: TcpListener,
+    /// For supervisors ([`admin`]), where they have an address.
+    pub admin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(clients: TcpListener) -> Self {
+        Self {
+            clients,
+            admin: None,
+        }
+    }
+}
+
+/// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
+/// supervisors to the very end.
 pub async fn serve(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
+    let Listeners { clients, admin } = listeners.into();
     let upstream = Upstream::new(config.upstream)?;
     let ledger = Ledger::open(config.ledger)?;
-    let app = App::new(
+    let app = Arc::new(App::new(
         upstream,
         ledger.clone(),
         config.task,
         config.stream,
         config.models,
         config.server,
-    );
-    server::serve(Arc::new(app), listener, stop).await;
+    ));
+    let draining = app.draining.clone();
+    let supervised = async {
+        match admin {
+            Some(listener) => admin::serve(listener, draining).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = server::serve(app, clients, stop) => {}
+        never = supervised => match never {},
+    }
     ledger.flush().await;
     Ok(())
 }

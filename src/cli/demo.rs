@@ -27,7 +27,7 @@ pub(super) fn run(flags: &Demo) -> Result<(), Failure> {
         let front = serve::listen(config.listen, "choose another address with --listen").await?;
         let address = front.local_addr().map_err(Failure::Runtime)?;
         output::print(&welcome(reachable(address)))?;
-        serve::announce(&config, &front);
+        serve::announce(&config, &front, None);
 
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

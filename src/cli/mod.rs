@@ -5,6 +5,7 @@ mod behaviour;
 mod check;
 mod demo;
 mod failure;
+mod open_files;
 pub(crate) mod output;
 mod serve;
 mod signals;
@@ -36,8 +37,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
     }
 }
 
-/// Runs `work` on all cores. Whatever it left behind does not hold up the exit.
+/// Runs `work` on all cores, with as many connections as may be. Whatever it left behind does not hold up the exit.
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -9,7 +9,7 @@ use foxbridge::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{VERSION, arguments::Configuration, failure::Failure, signals::Signals};
+use super::{VERSION, arguments::Configuration, failure::Failure, open_files, signals::Signals};
 
 pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
     let config = config::load(&configuration.sources())?.config;
@@ -21,12 +21,26 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
             "choose another address: listen in proxy.toml, FOXBRIDGE_LISTEN or --listen",
         )
         .await?;
-        announce(&config, &listener);
+        let admin = match config.admin_listen {
+            None => None,
+            Some(address) => Some(
+                listen(
+                    address,
+                    "choose another address: admin.listen in proxy.toml or FOXBRIDGE_ADMIN_LISTEN",
+                )
+                .await?,
+            ),
+        };
+        announce(&config, &listener, admin.as_ref());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         signals
             .run_until_stopped(stop, async {
-                Ok(run::serve(config, listener, stopped).await?)
+                let listeners = run::Listeners {
+                    clients: listener,
+                    admin,
+                };
+                Ok(run::serve(config, listeners, stopped).await?)
             })
             .await
     })
@@ -54,18 +68,24 @@ pub(super) async fn listen(
 }
 
 /// The first log line, and what an operator should look at again.
-pub(super) fn announce(config: &Config, listener: &TcpListener) {
+pub(super) fn announce(config: &Config, listener: &TcpListener, admin: Option<&TcpListener>) {
     // With port 0 the operating system chose the port, which is what a caller needs to know.
     let listen = listener.local_addr().unwrap_or(config.listen);
+    let admin = admin.and_then(|admin| admin.local_addr().ok());
     let upstream = config.upstream.base_url.authority();
     tracing::info!(
         version = VERSION,
         %listen,
+        admin = admin.map(tracing::field::display),
         upstream = upstream.map_or("", |authority| authority.as_str()),
         upstream_key = config.upstream.api_key.is_some(),
         "listening"
     );
-    for warning in config.warnings() {
+    for warning in config
+        .warnings()
+        .into_iter()
+        .chain(open_files::warning(config))
+    {
         tracing::warn!("{warning}");
     }
 }

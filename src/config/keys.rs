@@ -51,6 +51,7 @@ const DURATION_OR_ZERO: &str =
     "a duration of at most 30 days, such as \"30s\" or \"5m\"; \"0s\" is allowed";
 const SIZE: &str = "a size above zero, at most 4GiB, such as \"32MiB\" or \"512KiB\"";
 const TOKENS: &str = "a whole number from 1 to 4294967295";
+const COUNT: &str = "a whole number from 1 to 1000000";
 
 pub(super) const LISTEN: Key = Key {
     name: "listen",
@@ -189,7 +190,7 @@ pub(super) const LEDGER_MAX_ENTRIES: Key = Key {
     name: "ledger.max_entries",
     default: Some("100000"),
     form: Form::Whole,
-    expected: "a whole number from 1 to 1000000",
+    expected: COUNT,
     why: "The most requests that are remembered for that, some 300 bytes each; the oldest are forgotten first.",
 };
 pub(super) const STREAM_IDLE: Key = Key {
@@ -248,12 +249,33 @@ pub(super) const SERVER_MAX_BODY: Key = Key {
     expected: SIZE,
     why: "The longest request that is read; room for 20 MB of inline media.",
 };
+pub(super) const SERVER_MAX_IN_FLIGHT: Key = Key {
+    name: "server.max_in_flight",
+    default: Some("10000"),
+    form: Form::Whole,
+    expected: COUNT,
+    why: "The most requests that are being answered; one more is refused at once, for a queue without end helps nobody.",
+};
+pub(super) const SERVER_MAX_CONNECTIONS: Key = Key {
+    name: "server.max_connections",
+    default: Some("12000"),
+    form: Form::Whole,
+    expected: COUNT,
+    why: "The most connections of clients; more than requests in flight, because clients keep idle ones for the next request.",
+};
 pub(super) const SERVER_READ_TIMEOUT: Key = Key {
     name: "server.read_timeout",
     default: Some("60s"),
     form: Form::Text,
     expected: DURATION,
     why: "How long a client may take to send its headers, then its body; and how long it may read nothing.",
+};
+pub(super) const SERVER_DRAIN_DELAY: Key = Key {
+    name: "server.drain_delay",
+    default: Some("0s"),
+    form: Form::Text,
+    expected: DURATION_OR_ZERO,
+    why: "How long requests are still taken after SIGTERM, when /readyz says no already; for load balancers that need to see it.",
 };
 pub(super) const SERVER_SHUTDOWN_GRACE: Key = Key {
     name: "server.shutdown_grace",
@@ -275,6 +297,13 @@ pub(super) const SERVER_CORS_ORIGINS: Key = Key {
     form: Form::List,
     expected: "a list of origins such as [\"https://app.example\"], or [\"*\"] alone",
     why: "Web pages whose browsers may call; none by default, [\"*\"] is any.",
+};
+pub(super) const ADMIN_LISTEN: Key = Key {
+    name: "admin.listen",
+    default: None,
+    form: Form::Text,
+    expected: "an IP address and a port of its own, such as \"127.0.0.1:9090\" or \"0.0.0.0:9090\"",
+    why: "Where supervisors ask GET /livez and GET /readyz; keep clients away from it.",
 };
 pub(super) const PASSTHROUGH_PATHS: Key = Key {
     name: "passthrough.paths",
@@ -328,10 +357,14 @@ pub const ALL: &[Key] = &[
     MODELS_WAIT,
     MEDIA_INLINE_MAX,
     SERVER_MAX_BODY,
+    SERVER_MAX_IN_FLIGHT,
+    SERVER_MAX_CONNECTIONS,
     SERVER_READ_TIMEOUT,
+    SERVER_DRAIN_DELAY,
     SERVER_SHUTDOWN_GRACE,
     SERVER_SYNC_KEEPALIVE,
     SERVER_CORS_ORIGINS,
+    ADMIN_LISTEN,
     PASSTHROUGH_PATHS,
     LOG_LEVEL,
     LOG_FORMAT,

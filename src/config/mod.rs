@@ -27,6 +27,8 @@ pub use sources::{File, Flag, Sources};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Where supervisors ask how the process is; nowhere by default.
+    pub admin_listen: Option<SocketAddr>,
     pub upstream: crate::upstream::Settings,
     pub task: crate::task::Patience,
     pub ledger: crate::ledger::Settings,

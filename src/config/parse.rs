@@ -129,8 +129,8 @@ pub(super) fn tokens(value: &Value) -> Parsed<u32> {
     whole(value, 1, u32::MAX)
 }
 
-/// As many as fit into a few hundred megabytes.
-pub(super) fn entries(value: &Value) -> Parsed<usize> {
+/// How many of something there may be. Whatever is counted is small or costs a file descriptor, so a million is plenty.
+pub(super) fn count(value: &Value) -> Parsed<usize> {
     Ok(whole(value, 1, 1_000_000)? as usize)
 }
 

@@ -1,6 +1,8 @@
 //! From merged values to the settings of each room. Everything is read before anything is given up, so that
 //! every fault shows at once.
 
+use std::net::SocketAddr;
+
 use figment::{Figment, value::Value};
 
 use super::{
@@ -22,6 +24,7 @@ use crate::{
 pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut reader = Reader { figment, faults };
     let listen = reader.required(&keys::LISTEN, address::listen);
+    let admin_listen = admin_listen(&mut reader, listen);
     let upstream = upstream(&mut reader);
     let task = task(&mut reader);
     let ledger = ledger(&mut reader);
@@ -31,6 +34,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let log = log(&mut reader);
     Some(Config {
         listen: listen?,
+        admin_listen: admin_listen?,
         upstream: upstream?,
         task: task?,
         ledger: ledger?,
@@ -39,6 +43,19 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         server: server?,
         log: log?,
     })
+}
+
+fn admin_listen(reader: &mut Reader<'_>, listen: Option<SocketAddr>) -> Option<Option<SocketAddr>> {
+    let admin = reader.optional(&keys::ADMIN_LISTEN, address::listen)?;
+    // With port 0, the operating system chooses two different ones.
+    if admin.is_some() && admin == listen.filter(|address| address.port() != 0) {
+        let other = reader.named(&keys::LISTEN);
+        reader.fault(
+            &keys::ADMIN_LISTEN,
+            format!("an address of its own, and {other} is the same"),
+        );
+    }
+    Some(admin)
 }
 
 fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
@@ -104,7 +121,7 @@ fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
     let store = reader.required(&keys::LEDGER_STORE, parse::ledger_store);
     let if_damaged = reader.required(&keys::LEDGER_IF_DAMAGED, parse::if_damaged);
     let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
-    let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::entries);
+    let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::count);
     Some(ledger::Settings {
         store: store?,
         if_damaged: if_damaged?,
@@ -139,14 +156,20 @@ fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
 
 fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let max_body = reader.required(&keys::SERVER_MAX_BODY, parse::size);
+    let max_in_flight = reader.required(&keys::SERVER_MAX_IN_FLIGHT, parse::count);
+    let max_connections = reader.required(&keys::SERVER_MAX_CONNECTIONS, parse::count);
     let read_timeout = reader.required(&keys::SERVER_READ_TIMEOUT, parse::duration);
+    let drain_delay = reader.required(&keys::SERVER_DRAIN_DELAY, parse::duration_or_zero);
     let shutdown_grace = reader.required(&keys::SERVER_SHUTDOWN_GRACE, parse::duration_or_zero);
     let sync_keepalive = reader.required(&keys::SERVER_SYNC_KEEPALIVE, parse::optional_keepalive);
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     Some(server::Settings {
         max_body: max_body?,
+        max_in_flight: max_in_flight?,
+        max_connections: max_connections?,
         read_timeout: read_timeout?,
+        drain_delay: drain_delay?,
         shutdown_grace: shutdown_grace?,
         sync_keepalive: sync_keepalive?,
         cors_origins: cors_origins?,

@@ -3,7 +3,7 @@ use hyper::{Method, Request, StatusCode, header::HeaderValue};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{reply, watchdog::Watchdog};
+use super::{reply, slots::Slot, watchdog::Watchdog};
 use crate::{api_error::ApiError, relay::Malformed};
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
@@ -21,6 +21,7 @@ pub(super) struct Access {
     /// Cancelled to end the connection that the request came on.
     connection: CancellationToken,
     watchdog: Option<Watchdog>,
+    slot: Option<Slot>,
 }
 
 impl Access {
@@ -43,6 +44,7 @@ impl Access {
             is_finished: false,
             connection,
             watchdog: None,
+            slot: None,
         }
     }
 
@@ -67,6 +69,16 @@ impl Access {
     /// The watchdog, for an answer that is ready but not taken yet.
     pub(super) fn take_watchdog(&mut self) -> Option<Watchdog> {
         self.watchdog.take()
+    }
+
+    /// Makes the request one of those that `server.max_in_flight` bounds.
+    pub(super) fn occupy(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    /// The request's place, for work that goes on without its client.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        self.slot.clone()
     }
 
     /// From here to [`Access::set_task`], nobody knows whether a task was made.

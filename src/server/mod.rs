@@ -17,11 +17,12 @@ mod relayed;
 mod reply;
 mod route;
 mod settings;
+mod slots;
 mod watchdog;
 mod whole;
 mod wire;
 
-pub use listen::serve;
+pub use listen::{SURPLUS_CONNECTIONS, serve};
 pub use settings::Settings;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,10 +49,13 @@ pub struct App {
     pub orphans: Orphans,
     pub models: translate::Settings,
     pub settings: Settings,
+    /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
+    pub draining: CancellationToken,
     /// Cancelled when requests in flight are not waited for any longer.
     pub stop: CancellationToken,
     catalog: models::Catalog,
     histories: relay::Histories,
+    slots: slots::Slots,
 }
 
 impl App {
@@ -65,6 +69,7 @@ impl App {
     ) -> Self {
         let orphans = Orphans::new(patience.orphan_grace, MOST_ORPHANS);
         let catalog = models::Catalog::new(upstream.models_cache());
+        let slots = slots::Slots::new(settings.max_in_flight);
         Self {
             upstream,
             ledger,
@@ -73,9 +78,11 @@ impl App {
             orphans,
             models,
             settings,
+            draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             catalog,
             histories: relay::Histories::default(),
+            slots,
         }
     }
 }

@@ -121,9 +121,11 @@ async fn buy(
     let submission = draft.submission(&urls);
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
+    let slot = access.slot();
     // In a task of its own, because the client may leave, and the reply that names the task must still be noted. What
     // nobody takes then is dropped, which leaves the pursuit to the orphans.
     let submit = tokio::spawn(async move {
+        let _slot = slot;
         match relay::submit(&order.context, submission).await {
             Ok(submitted) => {
                 let bought = Bought {

@@ -1,18 +1,20 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    Method, Request,
-    body::Incoming,
-    header::{ALLOW, HeaderMap, HeaderValue, TRANSFER_ENCODING},
+    Method, Request, Response,
+    body::{Body, Incoming},
+    header::{ALLOW, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING},
 };
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
     access::Access,
-    chat, completions, cors, models, passthrough,
-    reply::{self, Reply},
+    body, chat, completions, cors, models, passthrough,
+    reply::{self, Reply, ReplyBody},
+    slots::{self, Occupying},
 };
 use crate::api_error::ApiError;
 
@@ -20,28 +22,52 @@ use crate::api_error::ApiError;
 const SERVED: &str =
     "POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{model}";
 
-/// Answers one request. `connection` is cancelled to end the connection that it came on; `is_ambiguous`: its head says
-/// in two ways where its body ends.
+/// What is known of a request before it is read.
+pub(super) struct Arrival {
+    /// Cancelled to end the connection that the request came on.
+    pub(super) connection: CancellationToken,
+    /// Its head says in two ways where its body ends.
+    pub(super) is_ambiguous: bool,
+    /// It came on a connection beyond `server.max_connections`.
+    pub(super) is_surplus: bool,
+}
+
+/// Answers one request.
 pub(super) async fn handle(
     app: Arc<App>,
     request: Request<Incoming>,
-    connection: CancellationToken,
-    is_ambiguous: bool,
-) -> Reply {
-    let access = Access::new(&request, connection);
+    arrival: Arrival,
+) -> Response<Occupying<ReplyBody>> {
+    let mut access = Access::new(&request, arrival.connection);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut slot = None;
 
-    let mut reply = if let Some(reply) = cors::preflight(&app.settings.cors_origins, &request) {
+    let mut reply = if arrival.is_surplus {
+        turn_away(&app, &slots::too_many_connections(), request, access)
+    } else if let Some(reply) = cors::preflight(&app.settings.cors_origins, &request) {
         access.finish(reply.status(), None);
         reply
-    } else if is_ambiguous {
+    } else if arrival.is_ambiguous {
         refuse(&ambiguous_framing(), access)
     } else if !is_plainly_chunked(request.headers()) {
         refuse(&encoded_transfer(), access)
     } else {
-        dispatch(&app, request, access).await
+        let endpoint = Endpoint::of(&request, &app.settings.passthrough);
+        if endpoint.takes_long() {
+            slot = app.slots.take();
+        }
+        match &slot {
+            None if endpoint.takes_long() => {
+                turn_away(&app, &slots::too_many_requests(), request, access)
+            }
+            Some(slot) => {
+                access.occupy(slot.clone());
+                serve(&app, endpoint, request, access).await
+            }
+            None => serve(&app, endpoint, request, access).await,
+        }
     };
 
     let headers = reply.headers_mut();
@@ -53,42 +79,87 @@ pub(super) async fn handle(
         // A front that frames by a content-length which was not seen here would take the rest for a request.
         reply::close(headers);
     }
-    reply
+    reply.map(|body| Occupying::new(body, slot))
 }
 
-async fn dispatch(app: &Arc<App>, request: Request<Incoming>, mut access: Access) -> Reply {
-    let path = request.uri().path().to_owned();
-    let path = path.strip_suffix('/').unwrap_or(&path);
-    let method = request.method().clone();
-    let is_get = method == Method::GET || method == Method::HEAD;
-    match path {
-        "/v1/chat/completions" if method == Method::POST => {
-            chat::complete(app, request, access).await
+/// What a request asks for, by its method and path.
+enum Endpoint {
+    Chat,
+    Completions,
+    Models,
+    Model(String),
+    Relayed,
+    /// A path that has only these other methods.
+    WrongMethod(&'static str),
+    Unknown,
+}
+
+impl Endpoint {
+    fn of(request: &Request<Incoming>, relayed: &[String]) -> Self {
+        let method = request.method();
+        let path = request.uri().path();
+        let is_get = method == Method::GET || method == Method::HEAD;
+        match path.strip_suffix('/').unwrap_or(path) {
+            "/v1/chat/completions" if method == Method::POST => Self::Chat,
+            "/v1/completions" if method == Method::POST => Self::Completions,
+            "/v1/chat/completions" | "/v1/completions" => Self::WrongMethod("POST"),
+            "/v1/models" if is_get => Self::Models,
+            "/v1/models" => Self::WrongMethod("GET, HEAD"),
+            trimmed => match trimmed.strip_prefix("/v1/models/") {
+                Some(id) if is_get => {
+                    Self::Model(percent_decode_str(id).decode_utf8_lossy().into_owned())
+                }
+                Some(_) => Self::WrongMethod("GET, HEAD"),
+                None if passthrough::is_listed(relayed, path) => Self::Relayed,
+                None => Self::Unknown,
+            },
         }
-        "/v1/completions" if method == Method::POST => {
-            completions::complete(app, request, access).await
-        }
-        "/v1/chat/completions" | "/v1/completions" => wrong_method(&method, "POST", access),
-        "/v1/models" if is_get => answer(models::list(app, request.headers()).await, access),
-        "/v1/models" => wrong_method(&method, "GET, HEAD", access),
-        _ => match path.strip_prefix("/v1/models/") {
-            Some(id) if is_get => {
-                let id = percent_decode_str(id).decode_utf8_lossy();
-                answer(
-                    models::retrieve(app, request.headers(), &id, &mut access).await,
-                    access,
-                )
-            }
-            Some(_) => wrong_method(&method, "GET, HEAD", access),
-            None if passthrough::is_listed(&app.settings.passthrough, request.uri().path()) => {
-                passthrough::relay(app, request, access).await
-            }
-            None => {
-                let error = unknown_route(&method, path, &app.settings.passthrough);
-                refuse(&error, access)
-            }
-        },
     }
+
+    /// Whether answering takes as long as the upstream likes, which is what `server.max_in_flight` bounds.
+    fn takes_long(&self) -> bool {
+        matches!(self, Self::Chat | Self::Completions | Self::Relayed)
+    }
+}
+
+async fn serve(
+    app: &Arc<App>,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+    mut access: Access,
+) -> Reply {
+    match endpoint {
+        Endpoint::Chat => chat::complete(app, request, access).await,
+        Endpoint::Completions => completions::complete(app, request, access).await,
+        Endpoint::Relayed => passthrough::relay(app, request, access).await,
+        Endpoint::Models => answer(models::list(app, request.headers()).await, access),
+        Endpoint::Model(id) => answer(
+            models::retrieve(app, request.headers(), &id, &mut access).await,
+            access,
+        ),
+        Endpoint::WrongMethod(allowed) => wrong_method(request.method(), allowed, access),
+        Endpoint::Unknown => refuse(&unknown_route(&request, &app.settings.passthrough), access),
+    }
+}
+
+/// How much longer a refused client may send, so that it gets to see why instead of a broken connection.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Refuses before the body has come, at once, and ends the connection.
+fn turn_away(
+    app: &Arc<App>,
+    error: &ApiError,
+    request: Request<Incoming>,
+    access: Access,
+) -> Reply {
+    let mut reply = refuse(error, access);
+    reply::close(reply.headers_mut());
+    // Whoever asked before sending has sent nothing yet.
+    if !request.headers().contains_key(EXPECT) && !request.body().is_end_stream() {
+        let (app, body) = (app.clone(), request.into_body());
+        tokio::spawn(async move { timeout(LINGER, body::discard(body, &app.settings)).await });
+    }
+    reply
 }
 
 /// Whether the body needs no decoding but that of its chunks.
@@ -152,7 +223,9 @@ pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Acces
     reply
 }
 
-fn unknown_route(method: &Method, path: &str, relayed: &[String]) -> ApiError {
+fn unknown_route(request: &Request<Incoming>, relayed: &[String]) -> ApiError {
+    let path = request.uri().path();
+    let path = path.strip_suffix('/').unwrap_or(path);
     let hint = match path {
         "/chat/completions" | "/completions" | "/models" => " Add /v1 to the end of the base URL.",
         _ if path.starts_with("/v1/v1") => " The base URL has /v1 twice.",
@@ -167,7 +240,7 @@ fn unknown_route(method: &Method, path: &str, relayed: &[String]) -> ApiError {
         "unknown_url",
         format!(
             "Unknown request URL: {} {}.{hint} Served are {SERVED}{relayed}.",
-            shown(method.as_str()),
+            shown(request.method().as_str()),
             shown(path)
         ),
     )

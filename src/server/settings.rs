@@ -5,9 +5,16 @@ use std::time::Duration;
 pub struct Settings {
     /// The longest request body that is read, in bytes.
     pub max_body: usize,
+    /// The most requests that are being answered: of the paths that buy tasks or are relayed, until the last byte of
+    /// the answer was handed over.
+    pub max_in_flight: usize,
+    /// The most connections of clients.
+    pub max_connections: usize,
     /// How long a client may take to send its headers, and then its body; and how long it may read nothing.
     pub read_timeout: Duration,
-    /// How long requests in flight may go on after SIGTERM.
+    /// How long new requests are still taken after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long requests in flight may go on after that.
     pub shutdown_grace: Duration,
     /// How often a client that waits for an answer in one piece is sent white space ahead of it; `None`: never.
     pub sync_keepalive: Option<Duration>,

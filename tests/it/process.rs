@@ -19,12 +19,15 @@ use crate::{
     events::Events,
     harness::{Bridge, CHAT, scripted, within},
     http::{Answer, Connection, KEY, Request},
+    shutdown::refuses_connections,
 };
 
-/// `foxbridge serve` in front of a bridge's simulator; killed when dropped.
+/// `foxbridge serve` in front of an upstream; killed when dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it answers supervisors, if it was told to.
+    admin: Option<SocketAddr>,
     /// Everything that it has logged, line by line.
     log: Arc<Mutex<Vec<String>>>,
     logging: JoinHandle<()>,
@@ -40,22 +43,31 @@ impl Process {
         Self::start_program(program, bridge, listen, settings).await
     }
 
-    /// Starts with `program`, which must become foxbridge.
+    /// Starts with `program`, whose arguments so far end where foxbridge's begin.
     pub(crate) async fn start_program(
-        mut program: Command,
+        program: Command,
         bridge: &Bridge,
         listen: &str,
+        settings: &[&str],
+    ) -> Self {
+        let settings = [&["log.level=trace"], settings].concat();
+        Self::run_at(program, listen, &bridge.simulator.base_url(), &settings).await
+    }
+
+    pub(crate) async fn run(program: Command, upstream: &str, settings: &[&str]) -> Self {
+        Self::run_at(program, "127.0.0.1:0", upstream, settings).await
+    }
+
+    async fn run_at(
+        mut program: Command,
+        listen: &str,
+        upstream: &str,
         settings: &[&str],
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = program
             .args(["serve", "--listen", listen, "--log-format", "json"])
-            .args([
-                "--log-level",
-                "trace",
-                "--upstream",
-                &bridge.simulator.base_url(),
-            ])
+            .args(["--upstream", upstream])
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .current_dir(&folder)
             .env_clear()
@@ -65,12 +77,13 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = within("it says where it listens", async {
+        let (address, admin) = within("it says where it listens", async {
             loop {
                 let line = lines.next_line().await.unwrap().expect("it runs");
                 let event: serde_json::Value = serde_json::from_str(&line).unwrap();
                 if let Some(address) = event["listen"].as_str() {
-                    return address.parse().unwrap();
+                    let admin = event["admin"].as_str().map(|admin| admin.parse().unwrap());
+                    return (address.parse().unwrap(), admin);
                 }
             }
         })
@@ -85,6 +98,7 @@ impl Process {
         Self {
             child,
             address,
+            admin,
             log,
             logging,
         }
@@ -94,6 +108,22 @@ impl Process {
         let mut connection = Connection::open(self.address).await;
         connection.send(&request.to_bytes()).await;
         connection.answer().await
+    }
+
+    /// What a supervisor is told.
+    async fn supervise(&self, path: &str) -> Answer {
+        let mut connection = Connection::open(self.admin.expect("an admin address")).await;
+        connection.send(&Request::get(path).to_bytes()).await;
+        connection.answer().await
+    }
+
+    async fn is_draining(&self) {
+        within("it says that it drains", async {
+            while self.supervise("/readyz").await.status() == 200 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// The first line that has all of these words, once it is there.
@@ -136,7 +166,7 @@ impl Process {
 
     /// The most memory that it ever held, in bytes.
     #[cfg(target_os = "linux")]
-    fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let id = self.child.id().expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let peak = status
@@ -149,20 +179,88 @@ impl Process {
 }
 
 #[tokio::test]
-async fn sigterm_finishes_the_stream_and_leaves_with_0() {
+async fn sigterm_flips_readiness_finishes_the_stream_and_leaves_with_0() {
     let bridge = Bridge::start().await;
-    let process = Process::start(&bridge, &[]).await;
+    let process = Process::start(&bridge, &["admin.listen=127.0.0.1:0"]).await;
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(process.supervise(path).await.status(), 200, "{path}");
+    }
     let mut connection = Connection::open(process.address).await;
-    let request = scripted("words=9 stream=stall@3:1s", true);
+    let request = scripted("words=9 stream=stall@3:3s", true);
     connection.send(&request.to_bytes()).await;
     let head = connection.head().await;
     let early = connection.read_until(|text| text.contains("data: ")).await;
+
     process.terminate().await;
+    process.is_draining().await;
+    refuses_connections(process.address).await;
+    let answer = process.supervise("/readyz").await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().contains("draining"), "{}", answer.text());
+    assert_eq!(process.supervise("/livez").await.status(), 200);
+
     let (rest, ending) = connection.rest().await;
     let body = [early.into_bytes(), rest].concat();
     assert!(Events::chunks(&Answer { head, body, ending }).len() > 3);
+    let admin = process.admin.unwrap();
     let (status, _) = process.left().await;
     assert_eq!(status.code(), Some(0));
+    refuses_connections(admin).await;
+}
+
+#[tokio::test]
+async fn a_drain_delay_lets_load_balancers_see_it_first() {
+    let bridge = Bridge::start().await;
+    let settings = ["admin.listen=127.0.0.1:0", "server.drain_delay=1h"];
+    let process = Process::start(&bridge, &settings).await;
+    process.terminate().await;
+    process.is_draining().await;
+    assert_eq!(process.ask(&Request::chat(CHAT)).await.status(), 200);
+    process.terminate().await;
+    let (status, _) = process.left().await;
+    assert_eq!(status.code(), Some(1), "the second signal does not wait");
+}
+
+#[tokio::test]
+async fn supervisors_are_told_nothing_else() {
+    let bridge = Bridge::start().await;
+    let process = Process::start(&bridge, &["admin.listen=127.0.0.1:0"]).await;
+    for path in ["/", "/v1/models", "/livez/"] {
+        assert_eq!(process.supervise(path).await.status(), 404, "{path}");
+    }
+    let mut connection = Connection::open(process.admin.unwrap()).await;
+    connection
+        .send(&Request::new("POST", "/livez", "x").to_bytes())
+        .await;
+    assert_eq!(connection.answer().await.status(), 405);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(process.ask(&Request::get(path)).await.status(), 404);
+    }
+}
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
+    let bridge = Bridge::start().await;
+    // Forty connections need more than 30 files, and 600 are enough for all that these settings allow.
+    let settings = ["server.max_in_flight=40", "server.max_connections=60"];
+    for (hard, is_low) in [(600, false), (400, true)] {
+        let mut shell = Command::new("sh");
+        let script = format!(
+            "ulimit -Sn 30 && ulimit -Hn {hard} && exec {} \"$@\"",
+            env!("CARGO_BIN_EXE_foxbridge")
+        );
+        shell.args(["-c", &script, "sh"]);
+        let process = Process::run(shell, &bridge.simulator.base_url(), &settings).await;
+        let mut idle = Vec::new();
+        for _ in 0..40 {
+            idle.push(Connection::open(process.address).await);
+        }
+        assert_eq!(process.ask(&Request::chat(CHAT)).await.status(), 200);
+        process.terminate().await;
+        let (_, log) = process.left().await;
+        let warning = format!("at most {hard} files may be open");
+        assert_eq!(log.contains(&warning), is_low, "{log}");
+    }
 }
 
 #[tokio::test]

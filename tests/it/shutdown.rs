@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Waits until nobody listens any more.
-async fn refuses_connections(address: SocketAddr) {
+pub(crate) async fn refuses_connections(address: SocketAddr) {
     within("new connections are refused", async {
         while TcpStream::connect(address).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;

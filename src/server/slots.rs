@@ -1,0 +1,132 @@
+//! How many requests may be answered at once, and who holds a place.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use crate::api_error::{ApiError, Retry};
+
+/// When a refused client should come again. Answers take seconds, and the official SDKs come again only twice.
+const COME_AGAIN: Duration = Duration::from_secs(5);
+
+/// A bounded number of places. Whoever finds none free is turned away: nobody waits for one.
+pub(super) struct Slots {
+    free: Arc<Semaphore>,
+    taken: TaskTracker,
+}
+
+/// A place, free again when its last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Slot {
+    _held: Arc<(OwnedSemaphorePermit, TaskTrackerToken)>,
+}
+
+impl Slots {
+    pub(super) fn new(all: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(all)),
+            taken: TaskTracker::new(),
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Slot> {
+        let permit = self.free.clone().try_acquire_owned().ok()?;
+        Some(Slot {
+            _held: Arc::new((permit, self.taken.token())),
+        })
+    }
+
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Resolves when no place is taken. Places can still be taken meanwhile.
+    pub(super) async fn all_free(&self) {
+        self.taken.close();
+        self.taken.wait().await;
+    }
+}
+
+/// The body of a reply, and the place that its request holds until the last byte was handed over.
+pub(super) struct Occupying<B> {
+    body: B,
+    _slot: Option<Slot>,
+}
+
+impl<B> Occupying<B> {
+    pub(super) fn new(body: B, slot: Option<Slot>) -> Self {
+        Self { body, _slot: slot }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Occupying<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// As many requests as `server.max_in_flight` are being answered.
+pub(super) fn too_many_requests() -> ApiError {
+    overloaded("foxbridge is answering as many requests as it may ('server.max_in_flight')")
+}
+
+/// As many connections as `server.max_connections` are open.
+pub(super) fn too_many_connections() -> ApiError {
+    overloaded("foxbridge has as many connections as it may ('server.max_connections')")
+}
+
+fn overloaded(why: &str) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "server_overloaded",
+        format!("{why}; nothing was bought. Send the request again a little later."),
+    )
+    .with_retry(Retry::After(COME_AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_slot_is_free_again_when_nobody_holds_it() {
+        let slots = Slots::new(2);
+        let (one, two) = (slots.take().expect("one"), slots.take().expect("two"));
+        assert!(slots.take().is_none());
+        let again = one.clone();
+        drop(one);
+        assert!(slots.take().is_none());
+        drop(again);
+        assert_eq!(slots.taken(), 1);
+        assert!(slots.all_free().now_or_never().is_none());
+        drop(two);
+        assert!(slots.all_free().now_or_never().is_some());
+        assert_eq!(slots.taken(), 0);
+    }
+}
