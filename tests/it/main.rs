@@ -20,6 +20,7 @@ mod harness;
 mod http;
 mod journal_page;
 mod kept_alive;
+mod limits;
 mod measure;
 mod models;
 mod orphans;

@@ -1,13 +1,18 @@
 //! Stopping: nothing new is taken, what runs is finished within the grace, and the rest is told the truth.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
+use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::{
     events::Events,
     harness::{Bridge, CHAT, scripted, within},
     http::{Answer, Connection, Ending, Head, Request},
+    raw_upstream::*,
 };
 
 /// Waits until nobody listens any more.
@@ -101,4 +106,26 @@ async fn whoever_is_idle_holds_nothing_up() {
     bridge.proxy.ask_to_stop();
     bridge.proxy.stopped().await;
     refuses_connections(bridge.proxy.address).await;
+}
+
+/// The reply names the task that was bought, and whoever sends the request again is to find it.
+#[tokio::test]
+async fn a_submit_whose_client_has_left_is_waited_for() {
+    let limit = Duration::from_secs(1);
+    let script = Script {
+        submit: vec![hang()],
+        ..Script::default()
+    };
+    let mut stage = Stage::with(script, |config| config.upstream.request_timeout = limit).await;
+    let began = Instant::now();
+    let mut connection = Connection::open(stage.proxy.address).await;
+    connection
+        .send(&question(false, json!({})).to_bytes())
+        .await;
+    let upstream = &stage.upstream;
+    upstream.until("it hangs", |seen| seen.held == 1).await;
+    drop(connection);
+    stage.proxy.ask_to_stop();
+    stage.proxy.stopped().await;
+    assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
 }
