@@ -41,5 +41,6 @@ mod shutdown;
 mod silences;
 mod slow_readers;
 mod streams;
+mod thousands;
 mod tls;
 mod waiting;
