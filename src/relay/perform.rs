@@ -9,7 +9,7 @@ use super::Context;
 use crate::{
     sse::Decoder,
     task::{Report, Step},
-    upstream::{NotOpened, StreamBody},
+    upstream::{NotOpened, UpstreamBody},
 };
 
 /// The longest single event of a stream. A chunk is some hundred bytes; this leaves room for one with audio.
@@ -27,7 +27,7 @@ pub(super) struct Target {
 #[derive(Default)]
 pub(super) struct Ongoing {
     querying: Option<Boxed<Report>>,
-    opening: Option<Boxed<Result<StreamBody, NotOpened>>>,
+    opening: Option<Boxed<Result<UpstreamBody, NotOpened>>>,
     pub(super) stream: Option<OpenStream>,
 }
 
@@ -35,7 +35,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An open stream and what it brought that is not used up.
 pub(super) struct OpenStream {
-    body: StreamBody,
+    body: UpstreamBody,
     pub(super) decoder: Decoder,
 }
 
@@ -146,7 +146,7 @@ async fn open(
     context: Context,
     uri: Option<Uri>,
     after: Duration,
-) -> Result<StreamBody, NotOpened> {
+) -> Result<UpstreamBody, NotOpened> {
     if !after.is_zero() {
         sleep(after).await;
     }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api_error::{ApiError, Retry},
     translate,
-    upstream::ForwardError,
+    upstream::{ForwardError, UpstreamBody},
 };
 
 /// All but `CONNECT`, which is for another kind of proxy, and `TRACE`, whose answer would show the upstream key.
@@ -88,7 +88,7 @@ async fn forward(
     app: &App,
     request: Request<Incoming>,
     access: &Access,
-) -> Result<(Response<Incoming>, relayed::Faults), ApiError> {
+) -> Result<(Response<UpstreamBody>, relayed::Faults), ApiError> {
     let key = credentials::upstream_key(app, request.headers())?;
     let (mut head, incoming) = request.into_parts();
     let limit = app.settings.max_body;

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Settings, access::Access, body};
-use crate::{api_error::ApiError, upstream::ForwardedBody};
+use crate::{api_error::ApiError, upstream::UpstreamBody};
 
 /// Why a client's body cannot be sent on whole.
 pub(super) enum Fault {
@@ -154,7 +154,7 @@ impl Body for Upload {
 /// The upstream's reply on its way to the client. When the upstream breaks off, so does the client's connection: an
 /// end that is no end must not look like one.
 pub(super) struct Download {
-    body: ForwardedBody,
+    body: UpstreamBody,
     status: StatusCode,
     /// None once the end is in the log.
     access: Option<Access>,
@@ -165,7 +165,7 @@ pub(super) struct Download {
 
 impl Download {
     pub(super) fn new(
-        body: ForwardedBody,
+        body: UpstreamBody,
         status: StatusCode,
         access: Access,
         faults: Faults,

@@ -8,45 +8,31 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{
-    BodyExt, Either, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody,
-};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
-    body::Incoming,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
-};
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::fox::Failure;
 
-use super::{Key, Settings, connect::Connector};
-
-/// Upstream connections kept open without use. Below the minute after which most fronts cut them, because a
-/// submit sent into a connection that is just being cut cannot be told from one that arrived.
-const IDLE_CONNECTION: Duration = Duration::from_secs(25);
-
-/// HTTP/2 flow control, in bytes: what one stream may have unread, and what all streams of a connection may together.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 30;
+use super::{
+    Key, Settings,
+    body::RequestBody,
+    connect::Connector,
+    connection::UpstreamBody,
+    pool::{Pool, SendError},
+};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("foxbridge/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A request's body: whole in memory, or still on its way from a caller. One type for both, so that all calls share
-/// one pool of connections.
-pub(super) type RequestBody =
-    Either<Full<Bytes>, UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
-
 /// FoxAPI, with a pool of connections to it. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    http: Client<Connector, RequestBody>,
+    pool: Arc<Pool>,
     settings: Arc<Settings>,
     /// The base URL without a slash at its end.
     base: Arc<str>,
@@ -116,18 +102,9 @@ impl Upstream {
             None => None,
             Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
         };
-        // A request that a dying idle connection gave back unwritten is sent on another one (hyper's default):
-        // given back means that not one byte of it was written, so that is no resending.
-        let http = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION)
-            // Over HTTP/2 all requests share a connection: clients that do not read must not use up its window.
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build(connector);
+        let pool = Arc::new(Pool::new(connector, &settings.base_url));
         Ok(Self {
-            http,
+            pool,
             base: settings.base_url.to_string().trim_end_matches('/').into(),
             settings: Arc::new(settings),
             key,
@@ -156,7 +133,7 @@ impl Upstream {
         body: Option<Bytes>,
     ) -> Request<RequestBody> {
         let has_body = body.is_some();
-        let mut request = Request::new(Either::Left(Full::new(body.unwrap_or_default())));
+        let mut request = Request::new(RequestBody::whole(body.unwrap_or_default()));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
@@ -203,14 +180,10 @@ impl Upstream {
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, NoReply> {
-        self.http.request(request).await.map_err(|error| {
-            let cause = chain(&error);
-            if error.is_connect() {
-                NoReply::NotConnected(cause)
-            } else {
-                NoReply::Broken(cause)
-            }
+    ) -> Result<Response<UpstreamBody>, NoReply> {
+        self.pool.send(request).await.map_err(|error| match error {
+            SendError::Unsent(error) => NoReply::NotConnected(chain(&*error)),
+            SendError::Broken(error) => NoReply::Broken(chain(&error)),
         })
     }
 }

@@ -16,6 +16,9 @@ use tower_service::Service;
 
 type Inner = HttpsConnector<HttpConnector>;
 
+/// An open connection, over TLS or not.
+pub(super) type Io = <Inner as Service<Uri>>::Response;
+
 /// Connects over TCP and TLS, all of it within one limit.
 ///
 /// Whatever fails here fails before a request could be sent, which is the proof that a submit may be repeated.
@@ -57,7 +60,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = <Inner as Service<Uri>>::Response;
+    type Response = Io;
     type Error = Box<dyn Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

@@ -2,15 +2,11 @@ use std::time::Duration;
 
 use hyper::{
     Method, Uri,
-    body::Incoming,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
 
-use super::{Key, Upstream};
+use super::{Key, Upstream, UpstreamBody};
 use crate::fox::{Task, paths};
-
-/// The bytes of an open event stream.
-pub type StreamBody = Incoming;
 
 /// Why a stream is not open. The text is for the operator.
 #[derive(Debug)]
@@ -53,7 +49,7 @@ impl Upstream {
 
     /// `GET …/stream` (CONTRACT.md, section 3). Neither the reply's head nor its body has a time limit here: a
     /// service may send the head with the first chunk.
-    pub async fn follow(&self, key: &Key, uri: Uri) -> Result<StreamBody, NotOpened> {
+    pub async fn follow(&self, key: &Key, uri: Uri) -> Result<UpstreamBody, NotOpened> {
         let mut request = Self::request(Method::GET, uri, key, None);
         request
             .headers_mut()

@@ -6,10 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either};
 use hyper::{
     Method, Request, Response, Version,
-    body::{Body, Frame, Incoming, SizeHint},
+    body::{Body, Frame, SizeHint},
     header::{AUTHORIZATION, HeaderValue, TRANSFER_ENCODING},
     http::uri::PathAndQuery,
 };
@@ -18,10 +17,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Key, Upstream, client::NoReply, forward_headers as headers};
-
-/// The bytes of a reply that is passed on.
-pub type ForwardedBody = Incoming;
+use super::{
+    Key, Upstream, UpstreamBody, body::RequestBody, client::NoReply, forward_headers as headers,
+};
 
 /// Why there is no reply to pass on. The texts are for the operator.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ impl Upstream {
         &self,
         key: &Key,
         request: Request<B>,
-    ) -> Result<Response<ForwardedBody>, ForwardError>
+    ) -> Result<Response<UpstreamBody>, ForwardError>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -69,7 +67,7 @@ impl Upstream {
 
         let (turn, upstreams_turn) = watch::channel(Some(Instant::now()));
         let body = Paced { body, turn };
-        let mut request = Request::new(Either::Right(body.map_err(Into::into).boxed_unsync()));
+        let mut request = Request::new(RequestBody::passing(body));
         *request.method_mut() = head.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;

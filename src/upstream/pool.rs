@@ -1,0 +1,229 @@
+use std::{
+    collections::VecDeque,
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use hyper::{
+    Request, Response, Uri,
+    client::conn::http2,
+    header::{HOST, HeaderValue},
+    http::uri::PathAndQuery,
+};
+use hyper_util::{
+    client::legacy::connect::Connection as _,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::{Instant, interval};
+use tower_service::Service;
+
+use super::{
+    body::RequestBody,
+    connect::{Connector, Io},
+    connection::{Connection, UpstreamBody},
+};
+
+/// Connections kept open without use. Below the minute after which most fronts cut them, because a submit sent into a
+/// connection that is just being cut cannot be told from one that arrived.
+const IDLE_CONNECTION: Duration = Duration::from_secs(25);
+
+/// HTTP/2 flow control, in bytes: what one stream may have unread, and what all streams of a connection may together.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 30;
+
+/// Connections to one origin, each driven by whoever has its request under way.
+///
+/// A connection over HTTP/1 has no task of its own: the future that sends a request and the body of its reply do the
+/// reading and writing themselves, so that nothing is handed from task to task on the way. HTTP/2, which all requests
+/// share, has one.
+pub(super) struct Pool {
+    connector: Connector,
+    /// `Host`, as HTTP/1 wants it.
+    host: HeaderValue,
+    shelf: Arc<Shelf>,
+}
+
+/// What is there to be used again.
+pub(super) struct Shelf {
+    /// The one used last is at the back.
+    idle: Mutex<VecDeque<(Instant, Box<Connection>)>>,
+    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+}
+
+/// A request that brought no reply.
+pub(super) enum SendError {
+    /// Not one byte of it was written.
+    Unsent(Box<dyn Error + Send + Sync>),
+    /// Something may have been sent.
+    Broken(hyper::Error),
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, base: &Uri) -> Self {
+        let host = base.authority().map_or("", |authority| authority.as_str());
+        Self {
+            connector,
+            // An authority has only characters that a header may have.
+            host: HeaderValue::try_from(host).unwrap_or(HeaderValue::from_static("")),
+            shelf: Arc::new(Shelf {
+                idle: Mutex::default(),
+                shared: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Sends a request to the origin of its absolute URI and gives the head of the reply.
+    ///
+    /// A request that a dying connection gave back unwritten is sent on another one: given back means that not one byte
+    /// of it was written, so that is no resending.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        loop {
+            let sent = if let Some(mut shared) = self.shelf.shared() {
+                send_shared(&mut shared, request).await
+            } else if let Some(connection) = self.shelf.take().await {
+                self.send_own(connection, request).await
+            } else {
+                return self.send_anew(request).await;
+            };
+            match sent {
+                Err((SendError::Unsent(_), Some(unsent))) => request = *unsent,
+                Err((error, _)) => return Err(error),
+                Ok(reply) => return Ok(reply),
+            }
+        }
+    }
+
+    /// Sends a request on a new connection.
+    async fn send_anew(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let io = self.connector.clone().call(request.uri().clone()).await;
+        let io = io.map_err(SendError::Unsent)?;
+        let sent = if io.connected().is_negotiated_h2() {
+            let mut shared = share(io).await.map_err(SendError::Broken)?;
+            self.shelf.share(&shared);
+            send_shared(&mut shared, request).await
+        } else {
+            let connection = Connection::open(io).await.map_err(SendError::Broken)?;
+            self.send_own(Box::new(connection), request).await
+        };
+        sent.map_err(|(error, _)| error)
+    }
+
+    async fn send_own(
+        &self,
+        connection: Box<Connection>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        let absolute = request.uri().clone();
+        let path = absolute.path_and_query().cloned();
+        *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+        request.headers_mut().insert(HOST, self.host.clone());
+        let sent = connection.send(request, self.shelf.clone()).await;
+        sent.map_err(|(error, unsent)| {
+            let unsent = unsent.map(|mut unsent| {
+                *unsent.uri_mut() = absolute;
+                unsent
+            });
+            (error, unsent)
+        })
+    }
+}
+
+/// Why there is no reply; with the request, if not one byte of it was written.
+pub(super) type Unanswered = (SendError, Option<Box<Request<RequestBody>>>);
+
+async fn send_shared(
+    shared: &mut http2::SendRequest<RequestBody>,
+    request: Request<RequestBody>,
+) -> Result<Response<UpstreamBody>, Unanswered> {
+    if let Err(error) = shared.ready().await {
+        return Err((SendError::Unsent(error.into()), Some(Box::new(request))));
+    }
+    match shared.try_send_request(request).await {
+        Ok(reply) => Ok(reply.map(UpstreamBody::shared)),
+        Err(mut error) => Err(match error.take_message() {
+            Some(unsent) => (
+                SendError::Unsent(error.into_error().into()),
+                Some(Box::new(unsent)),
+            ),
+            None => (SendError::Broken(error.into_error()), None),
+        }),
+    }
+}
+
+async fn share(io: Io) -> Result<http2::SendRequest<RequestBody>, hyper::Error> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let builder = builder
+        .timer(TokioTimer::new())
+        // All requests share a connection: clients that do not read must not use up its window.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    let (shared, connection) = builder.handshake(io).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to the upstream ended");
+        }
+    });
+    Ok(shared)
+}
+
+impl Shelf {
+    /// The connection used last that is still open.
+    async fn take(&self) -> Option<Box<Connection>> {
+        loop {
+            let (since, mut connection) = self.idle().pop_back()?;
+            if since.elapsed() < IDLE_CONNECTION && connection.is_open().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
+        let mut idle = self.idle();
+        if idle.is_empty() {
+            // Nobody may come to take these away.
+            tokio::spawn(clear_away(Arc::downgrade(self)));
+        }
+        idle.push_back((Instant::now(), connection));
+    }
+
+    fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.clone().filter(|shared| !shared.is_closed())
+    }
+
+    fn share(&self, connection: &http2::SendRequest<RequestBody>) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        *shared = Some(connection.clone());
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, Box<Connection>)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes connections that nobody has used for [`IDLE_CONNECTION`], until there are none.
+async fn clear_away(shelf: Weak<Shelf>) {
+    let mut often = interval(IDLE_CONNECTION / 5);
+    loop {
+        often.tick().await;
+        let Some(shelf) = shelf.upgrade() else { return };
+        let mut idle = shelf.idle();
+        while idle
+            .front()
+            .is_some_and(|(since, _)| since.elapsed() >= IDLE_CONNECTION)
+        {
+            idle.pop_front();
+        }
+        if idle.is_empty() {
+            return;
+        }
+    }
+}
