@@ -37,9 +37,6 @@ use crate::{
     upstream::Upstream,
 };
 
-/// The most tasks that are followed at once for clients that have left; as many as may well be waiting at once.
-const MOST_ORPHANS: usize = 10_000;
-
 /// Everything that the endpoints need, made once.
 pub struct App {
     pub upstream: Upstream,
@@ -67,7 +64,7 @@ impl App {
         models: translate::Settings,
         settings: Settings,
     ) -> Self {
-        let orphans = Orphans::new(patience.orphan_grace, MOST_ORPHANS);
+        let orphans = Orphans::new(patience.orphan_grace, settings.max_in_flight);
         let catalog = models::Catalog::new(upstream.models_cache());
         let slots = slots::Slots::new(settings.max_in_flight);
         Self {

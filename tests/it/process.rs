@@ -58,12 +58,7 @@ impl Process {
         Self::run_at(program, "127.0.0.1:0", upstream, settings).await
     }
 
-    async fn run_at(
-        mut program: Command,
-        listen: &str,
-        upstream: &str,
-        settings: &[&str],
-    ) -> Self {
+    async fn run_at(mut program: Command, listen: &str, upstream: &str, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = program
             .args(["serve", "--listen", listen, "--log-format", "json"])
