@@ -2,7 +2,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -120,6 +120,17 @@ impl UpstreamBody {
             if connection.is_free(context) {
                 shelf.put(connection);
             }
+        }
+    }
+}
+
+impl Drop for UpstreamBody {
+    /// Who has heard the last event of a stream reads no further, although only the end is left.
+    fn drop(&mut self) {
+        if self.connection.is_some() {
+            let mut context = Context::from_waker(Waker::noop());
+            // Gives the connection back if this is the end; anything else closes it.
+            let _ = Pin::new(self).poll_frame(&mut context);
         }
     }
 }

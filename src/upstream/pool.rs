@@ -15,7 +15,10 @@ use hyper_util::{
     client::legacy::connect::Connection as _,
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::{Instant, interval};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, interval},
+};
 use tower_service::Service;
 
 use super::{
@@ -46,9 +49,16 @@ pub(super) struct Pool {
 
 /// What is there to be used again.
 pub(super) struct Shelf {
-    /// The one used last is at the back.
-    idle: Mutex<VecDeque<(Instant, Box<Connection>)>>,
+    idle: Mutex<Idle>,
     shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// The one used last is at the back.
+    connections: VecDeque<(Instant, Box<Connection>)>,
+    /// Whether somebody will clear them away.
+    is_tended: bool,
 }
 
 /// A request that brought no reply.
@@ -177,7 +187,7 @@ impl Shelf {
     /// The connection used last that is still open.
     async fn take(&self) -> Option<Box<Connection>> {
         loop {
-            let (since, mut connection) = self.idle().pop_back()?;
+            let (since, mut connection) = self.idle().connections.pop_back()?;
             if since.elapsed() < IDLE_CONNECTION && connection.is_open().await {
                 return Some(connection);
             }
@@ -186,12 +196,16 @@ impl Shelf {
 
     /// Keeps a connection for the next request.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
+        // Without a runtime the process is ending.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         let mut idle = self.idle();
-        if idle.is_empty() {
+        if !std::mem::replace(&mut idle.is_tended, true) {
             // Nobody may come to take these away.
-            tokio::spawn(clear_away(Arc::downgrade(self)));
+            runtime.spawn(clear_away(Arc::downgrade(self)));
         }
-        idle.push_back((Instant::now(), connection));
+        idle.connections.push_back((Instant::now(), connection));
     }
 
     fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
@@ -204,7 +218,7 @@ impl Shelf {
         *shared = Some(connection.clone());
     }
 
-    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, Box<Connection>)>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -217,12 +231,14 @@ async fn clear_away(shelf: Weak<Shelf>) {
         let Some(shelf) = shelf.upgrade() else { return };
         let mut idle = shelf.idle();
         while idle
+            .connections
             .front()
             .is_some_and(|(since, _)| since.elapsed() >= IDLE_CONNECTION)
         {
-            idle.pop_front();
+            idle.connections.pop_front();
         }
-        if idle.is_empty() {
+        if idle.connections.is_empty() {
+            idle.is_tended = false;
             return;
         }
     }
