@@ -11,6 +11,7 @@ use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     client::conn::http1,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     body::RequestBody,
@@ -30,6 +31,8 @@ pub struct UpstreamBody {
     body: Incoming,
     /// `None` when it is shared, or given back.
     connection: Option<(Box<Connection>, Arc<Shelf>)>,
+    /// Of a shared connection; held for as long as the reply is not read to its end.
+    share: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
@@ -72,6 +75,7 @@ impl Connection {
             Ok(reply) => Ok(reply.map(|body| UpstreamBody {
                 body,
                 connection: Some((self, shelf)),
+                share: None,
             })),
             Err(mut error) => Err(match error.take_message() {
                 Some(unsent) => (
@@ -106,15 +110,17 @@ fn move_on(traffic: &mut Option<http1::Connection<Io, RequestBody>>, context: &m
 
 impl UpstreamBody {
     /// The body of a reply over a connection that moves by itself.
-    pub(super) fn shared(body: Incoming) -> Self {
+    pub(super) fn shared(body: Incoming, share: OwnedSemaphorePermit) -> Self {
         Self {
             body,
             connection: None,
+            share: Some(share),
         }
     }
 
     /// Gives the connection back, if it can be used again.
     fn give_back(&mut self, context: &mut Context<'_>) {
+        self.share = None;
         if let Some((mut connection, shelf)) = self.connection.take() {
             connection.move_on(context);
             if connection.is_free(context) {

@@ -17,6 +17,7 @@ use hyper_util::{
 };
 use tokio::{
     runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, interval},
 };
 use tower_service::Service;
@@ -35,10 +36,14 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(25);
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
+/// How many requests share a connection over HTTP/2. A server that allows fewer is not following RFC 9113 (section 6.5.2),
+/// and one request more than a server allows would wait for another one's end, which may be minutes away.
+const SHARERS: usize = 100;
+
 /// Connections to one origin, each driven by whoever has its request under way.
 ///
 /// A connection over HTTP/1 has no task of its own: the future that sends a request and the body of its reply do the
-/// reading and writing themselves, so that nothing is handed from task to task on the way. HTTP/2, which all requests
+/// reading and writing themselves, so that nothing is handed from task to task on the way. HTTP/2, which many requests
 /// share, has one.
 pub(super) struct Pool {
     connector: Connector,
@@ -50,7 +55,15 @@ pub(super) struct Pool {
 /// What is there to be used again.
 pub(super) struct Shelf {
     idle: Mutex<Idle>,
-    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+    shared: Mutex<Vec<Shared>>,
+}
+
+/// A connection over HTTP/2.
+#[derive(Clone)]
+struct Shared {
+    requests: http2::SendRequest<RequestBody>,
+    /// For up to [`SHARERS`] requests, each until its reply has been read.
+    room: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -92,8 +105,8 @@ impl Pool {
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, SendError> {
         loop {
-            let sent = if let Some(mut shared) = self.shelf.shared() {
-                send_shared(&mut shared, request).await
+            let sent = if let Some((shared, share)) = self.shelf.shared() {
+                shared.send(share, request).await
             } else if let Some(connection) = self.shelf.take().await {
                 self.send_own(connection, request).await
             } else {
@@ -115,9 +128,11 @@ impl Pool {
         let io = self.connector.clone().call(request.uri().clone()).await;
         let io = io.map_err(SendError::Unsent)?;
         let sent = if io.connected().is_negotiated_h2() {
-            let mut shared = share(io).await.map_err(SendError::Broken)?;
-            self.shelf.share(&shared);
-            send_shared(&mut shared, request).await
+            let shared = Shared::open(io).await.map_err(SendError::Broken)?;
+            match self.shelf.share(shared) {
+                Some((shared, share)) => shared.send(share, request).await,
+                None => return Err(SendError::Unsent("a new connection has no room".into())),
+            }
         } else {
             let connection = Connection::open(io).await.map_err(SendError::Broken)?;
             self.send_own(Box::new(connection), request).await
@@ -148,39 +163,53 @@ impl Pool {
 /// Why there is no reply; with the request, if not one byte of it was written.
 pub(super) type Unanswered = (SendError, Option<Box<Request<RequestBody>>>);
 
-async fn send_shared(
-    shared: &mut http2::SendRequest<RequestBody>,
-    request: Request<RequestBody>,
-) -> Result<Response<UpstreamBody>, Unanswered> {
-    if let Err(error) = shared.ready().await {
-        return Err((SendError::Unsent(error.into()), Some(Box::new(request))));
+impl Shared {
+    async fn open(io: Io) -> Result<Self, hyper::Error> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let builder = builder
+            .timer(TokioTimer::new())
+            // Clients that do not read must not use up the window of those who share the connection.
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let (requests, connection) = builder.handshake(io).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the upstream ended");
+            }
+        });
+        Ok(Self {
+            requests,
+            room: Arc::new(Semaphore::new(SHARERS)),
+        })
     }
-    match shared.try_send_request(request).await {
-        Ok(reply) => Ok(reply.map(UpstreamBody::shared)),
-        Err(mut error) => Err(match error.take_message() {
-            Some(unsent) => (
-                SendError::Unsent(error.into_error().into()),
-                Some(Box::new(unsent)),
-            ),
-            None => (SendError::Broken(error.into_error()), None),
-        }),
-    }
-}
 
-async fn share(io: Io) -> Result<http2::SendRequest<RequestBody>, hyper::Error> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    let builder = builder
-        .timer(TokioTimer::new())
-        // All requests share a connection: clients that do not read must not use up its window.
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    let (shared, connection) = builder.handshake(io).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to the upstream ended");
+    fn share(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.clone().try_acquire_owned().ok()
+    }
+
+    fn is_unused(&self) -> bool {
+        self.room.available_permits() == SHARERS
+    }
+
+    async fn send(
+        mut self,
+        share: OwnedSemaphorePermit,
+        request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        if let Err(error) = self.requests.ready().await {
+            return Err((SendError::Unsent(error.into()), Some(Box::new(request))));
         }
-    });
-    Ok(shared)
+        match self.requests.try_send_request(request).await {
+            Ok(reply) => Ok(reply.map(|body| UpstreamBody::shared(body, share))),
+            Err(mut error) => Err(match error.take_message() {
+                Some(unsent) => (
+                    SendError::Unsent(error.into_error().into()),
+                    Some(Box::new(unsent)),
+                ),
+                None => (SendError::Broken(error.into_error()), None),
+            }),
+        }
+    }
 }
 
 impl Shelf {
@@ -208,14 +237,32 @@ impl Shelf {
         idle.connections.push_back((Instant::now(), connection));
     }
 
-    fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.clone().filter(|shared| !shared.is_closed())
+    /// The first connection with room, so that few have much to do and the others become unused; those are let go.
+    fn shared(&self) -> Option<(Shared, OwnedSemaphorePermit)> {
+        let mut all = self.all_shared();
+        let mut found = None;
+        all.retain(|shared| {
+            if shared.requests.is_closed() {
+                return false;
+            }
+            if found.is_some() {
+                return !shared.is_unused();
+            }
+            found = shared.share().map(|share| (shared.clone(), share));
+            true
+        });
+        found
     }
 
-    fn share(&self, connection: &http2::SendRequest<RequestBody>) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        *shared = Some(connection.clone());
+    /// Keeps a new connection, and takes the first share of it.
+    fn share(&self, connection: Shared) -> Option<(Shared, OwnedSemaphorePermit)> {
+        let share = connection.share()?;
+        self.all_shared().push(connection.clone());
+        Some((connection, share))
+    }
+
+    fn all_shared(&self) -> MutexGuard<'_, Vec<Shared>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {

@@ -90,6 +90,9 @@ async fn a_client_that_grants_no_window_is_given_up_after_the_deadline() {
     drop(answer);
 }
 
+/// How many requests at once a connection takes; servers do not allow fewer.
+const MOST_STREAMS: u32 = 100;
+
 /// An upstream that speaks HTTP/2 behind TLS, and whose streams never end.
 struct SharedConnection {
     address: SocketAddr,
@@ -100,7 +103,7 @@ struct SharedConnection {
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 impl SharedConnection {
-    async fn start(certified: &Certified) -> Self {
+    async fn start(certified: &Certified, pieces: usize) -> Self {
         let mut tls = certified.server.clone();
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
@@ -113,9 +116,10 @@ impl SharedConnection {
                 let (acceptor, count) = (acceptor.clone(), count.clone());
                 tokio::spawn(async move {
                     let stream = acceptor.accept(stream).await.unwrap();
-                    let service = service_fn(move |request| answer(request, count.clone()));
+                    let service = service_fn(move |request| answer(request, count.clone(), pieces));
                     // The proxy ends the connection when the test is over.
                     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .max_concurrent_streams(MOST_STREAMS)
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
                 });
@@ -128,6 +132,7 @@ impl SharedConnection {
 async fn answer(
     request: Request<Incoming>,
     count: Arc<watch::Sender<usize>>,
+    pieces: usize,
 ) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let is_submit = request.method() == hyper::Method::POST;
@@ -139,7 +144,10 @@ async fn answer(
     if path.ends_with("/stream") {
         count.send_modify(|count| *count += 1);
         let piece = Bytes::from(text(&"y".repeat(8000)));
-        let pieces = stream::repeat(piece).map(|piece| Ok(Frame::data(piece)));
+        let pieces = stream::repeat(piece)
+            .take(pieces)
+            .chain(stream::pending())
+            .map(|piece| Ok(Frame::data(piece)));
         let mut reply = Response::new(StreamBody::new(pieces).boxed_unsync());
         let kind = "text/event-stream".parse().unwrap();
         reply.headers_mut().insert("content-type", kind);
@@ -154,10 +162,10 @@ async fn answer(
     )
 }
 
-#[tokio::test]
-async fn those_who_do_not_read_share_no_window_with_those_who_do() {
+/// So many streams that nobody reads, each of so many pieces and without end; and then answers to others.
+async fn serves_beside(streams: usize, pieces: usize) {
     let certified = Certified::for_name("127.0.0.1");
-    let upstream = SharedConnection::start(&certified).await;
+    let upstream = SharedConnection::start(&certified, pieces).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.pem");
     std::fs::write(&file, &certified.authority_pem).unwrap();
@@ -166,19 +174,29 @@ async fn those_who_do_not_read_share_no_window_with_those_who_do() {
     })
     .await;
     let mut idle = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..streams {
         let mut connection = Connection::open(proxy.address).await;
         connection.send(&question(true, json!({})).to_bytes()).await;
         connection.head().await;
         idle.push(connection);
     }
     let mut opened = upstream.opened.clone();
-    within("all streams are open", opened.wait_for(|count| *count == 8))
-        .await
-        .unwrap();
+    let all_open = opened.wait_for(|count| *count == streams);
+    within("all streams are open", all_open).await.unwrap();
     for _ in 0..8 {
         let answer = proxy.ask(&question(false, json!({}))).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
     }
     drop(idle);
+}
+
+#[tokio::test]
+async fn those_who_do_not_read_share_no_window_with_those_who_do() {
+    serves_beside(8, usize::MAX).await;
+}
+
+/// A connection over HTTP/2 takes only so many requests at once; more of them are no reason to wait.
+#[tokio::test]
+async fn more_streams_than_one_connection_takes_hold_nobody_up() {
+    serves_beside(2 * MOST_STREAMS as usize + 50, 1).await;
 }
