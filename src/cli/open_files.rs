@@ -20,9 +20,11 @@ pub(super) fn warning(config: &Config) -> Option<String> {
 
 fn too_low(limit: u64, config: &Config) -> Option<String> {
     let (connections, requests) = (config.server.max_connections, config.server.max_in_flight);
+    // Tasks that are followed for clients that have left are as many again.
+    let orphans = config.task.orphan_grace.map_or(0, |_| requests);
     let surplus = foxbridge::server::SURPLUS_CONNECTIONS + admin::CONNECTIONS + OTHERS;
     // Over HTTP/1.1 each request may need an upstream connection of its own.
-    let needed = (connections + requests + surplus) as u64;
+    let needed = (connections + requests + orphans + surplus) as u64;
     (limit < needed).then(|| {
         format!(
             "at most {limit} files may be open, but server.max_connections = {connections} and \
@@ -46,5 +48,7 @@ mod tests {
         assert_eq!(too_low(1320, &config), None);
         let warning = too_low(1319, &config).expect("a warning");
         assert!(warning.contains("can need 1320"), "{warning}");
+        config.task.orphan_grace = Some(std::time::Duration::from_secs(1));
+        assert!(too_low(1719, &config).is_some() && too_low(1720, &config).is_none());
     }
 }

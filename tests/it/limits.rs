@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use foxbridge::simulator::Journal;
 use serde_json::json;
 
 use crate::{
@@ -203,4 +204,31 @@ async fn connections_without_end_are_closed_without_a_word() {
         assert!(connection.until_closed().await.is_empty());
     }
     assert_overloaded(&bridge.ask(&Request::chat(CHAT)).await);
+}
+
+#[tokio::test]
+async fn a_stuck_upstream_stops_nobody_else() {
+    let bridge = Bridge::start().await;
+    let stuck = ["submit=hang", "query=hang", "open=hang", "task=stuck"];
+    let mut waiting = Vec::new();
+    for at in 0..200 {
+        let request = scripted(stuck[at % stuck.len()], at % stuck.len() == 2);
+        let mut connection = bridge.open().await;
+        connection.send(&request.to_bytes()).await;
+        waiting.push(connection);
+    }
+    let submits = |journal: &Journal| {
+        let is_submit = |path: &str| path == foxbridge::fox::paths::GENERATIONS;
+        let requests = journal.requests.iter();
+        requests.filter(|seen| is_submit(&seen.path)).count()
+    };
+    bridge
+        .until("all have submitted", |journal| submits(journal) == 200)
+        .await;
+    for _ in 0..5 {
+        bridge.assert_serves().await;
+        let stream = bridge.ask(&scripted("words=9", true)).await;
+        assert!(Events::chunks(&stream).len() > 3);
+        assert_eq!(bridge.ask(&Request::get("/v1/models")).await.status(), 200);
+    }
 }

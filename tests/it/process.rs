@@ -1,4 +1,4 @@
-//! The program itself, as an operator runs it: what it logs, how much memory it takes, and how it leaves.
+//! The program itself, as an operator runs it: what it logs, what it needs, and how it leaves.
 
 use std::{
     net::SocketAddr,
@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -16,10 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    events::Events,
     harness::{Bridge, CHAT, scripted, within},
     http::{Answer, Connection, KEY, Request},
-    shutdown::refuses_connections,
 };
 
 /// `foxbridge serve` in front of an upstream; killed when dropped.
@@ -27,14 +24,14 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     /// Where it answers supervisors, if it was told to.
-    admin: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
     /// Everything that it has logged, line by line.
     log: Arc<Mutex<Vec<String>>>,
     logging: JoinHandle<()>,
 }
 
 impl Process {
-    async fn start(bridge: &Bridge, settings: &[&str]) -> Self {
+    pub(crate) async fn start(bridge: &Bridge, settings: &[&str]) -> Self {
         Self::start_at(bridge, "127.0.0.1:0", settings).await
     }
 
@@ -106,13 +103,13 @@ impl Process {
     }
 
     /// What a supervisor is told.
-    async fn supervise(&self, path: &str) -> Answer {
+    pub(crate) async fn supervise(&self, path: &str) -> Answer {
         let mut connection = Connection::open(self.admin.expect("an admin address")).await;
         connection.send(&Request::get(path).to_bytes()).await;
         connection.answer().await
     }
 
-    async fn is_draining(&self) {
+    pub(crate) async fn is_draining(&self) {
         within("it says that it drains", async {
             while self.supervise("/readyz").await.status() == 200 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -170,66 +167,6 @@ impl Process {
             .and_then(|peak| peak.trim().strip_suffix(" kB"))
             .expect("VmHWM");
         peak.parse::<u64>().unwrap() * 1024
-    }
-}
-
-#[tokio::test]
-async fn sigterm_flips_readiness_finishes_the_stream_and_leaves_with_0() {
-    let bridge = Bridge::start().await;
-    let process = Process::start(&bridge, &["admin.listen=127.0.0.1:0"]).await;
-    for path in ["/livez", "/readyz"] {
-        assert_eq!(process.supervise(path).await.status(), 200, "{path}");
-    }
-    let mut connection = Connection::open(process.address).await;
-    let request = scripted("words=9 stream=stall@3:3s", true);
-    connection.send(&request.to_bytes()).await;
-    let head = connection.head().await;
-    let early = connection.read_until(|text| text.contains("data: ")).await;
-
-    process.terminate().await;
-    process.is_draining().await;
-    refuses_connections(process.address).await;
-    let answer = process.supervise("/readyz").await;
-    assert_eq!(answer.status(), 503);
-    assert!(answer.text().contains("draining"), "{}", answer.text());
-    assert_eq!(process.supervise("/livez").await.status(), 200);
-
-    let (rest, ending) = connection.rest().await;
-    let body = [early.into_bytes(), rest].concat();
-    assert!(Events::chunks(&Answer { head, body, ending }).len() > 3);
-    let admin = process.admin.unwrap();
-    let (status, _) = process.left().await;
-    assert_eq!(status.code(), Some(0));
-    refuses_connections(admin).await;
-}
-
-#[tokio::test]
-async fn a_drain_delay_lets_load_balancers_see_it_first() {
-    let bridge = Bridge::start().await;
-    let settings = ["admin.listen=127.0.0.1:0", "server.drain_delay=1h"];
-    let process = Process::start(&bridge, &settings).await;
-    process.terminate().await;
-    process.is_draining().await;
-    assert_eq!(process.ask(&Request::chat(CHAT)).await.status(), 200);
-    process.terminate().await;
-    let (status, _) = process.left().await;
-    assert_eq!(status.code(), Some(1), "the second signal does not wait");
-}
-
-#[tokio::test]
-async fn supervisors_are_told_nothing_else() {
-    let bridge = Bridge::start().await;
-    let process = Process::start(&bridge, &["admin.listen=127.0.0.1:0"]).await;
-    for path in ["/", "/v1/models", "/livez/"] {
-        assert_eq!(process.supervise(path).await.status(), 404, "{path}");
-    }
-    let mut connection = Connection::open(process.admin.unwrap()).await;
-    connection
-        .send(&Request::new("POST", "/livez", "x").to_bytes())
-        .await;
-    assert_eq!(connection.answer().await.status(), 405);
-    for path in ["/livez", "/readyz"] {
-        assert_eq!(process.ask(&Request::get(path)).await.status(), 404);
     }
 }
 
@@ -356,32 +293,4 @@ async fn no_key_is_in_the_log_at_any_level() {
             assert!(!log.contains(&key[3..]), "{key} is in the log");
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn memory_is_bounded_whatever_is_sent() {
-    let bridge = Bridge::start().await;
-    let process = Process::start(&bridge, &["server.max_body=1MiB"]).await;
-    assert_eq!(process.ask(&Request::chat(CHAT)).await.status(), 200);
-    let before = process.peak_memory();
-    let megabyte = || [b"100000\r\n".as_slice(), &[b'['; 1 << 20], b"\r\n"].concat();
-    let endless = Request::chat("")
-        .without("content-length")
-        .with("Transfer-Encoding", "chunked");
-    let mut senders = Vec::new();
-    for _ in 0..16 {
-        let mut connection = Connection::open(process.address).await;
-        connection.send(&endless.head()).await;
-        connection.send_in_background(std::iter::repeat_with(megabyte).take(50));
-        senders.push(connection);
-    }
-    for sender in &mut senders {
-        assert_eq!(sender.answer().await.status(), 413);
-    }
-    let deep = format!("{{\"x\":{}", "[".repeat(1_000_000));
-    assert_eq!(process.ask(&Request::chat(deep)).await.status(), 400);
-    // Sixteen times 50 MB came, of which each connection may hold its one permitted megabyte and what is in flight.
-    let growth = process.peak_memory() - before;
-    assert!(growth < 64 << 20, "grew by {growth} bytes");
 }
