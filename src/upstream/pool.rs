@@ -36,8 +36,8 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(25);
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
-/// How many requests share a connection over HTTP/2. A server that allows fewer is not following RFC 9113 (section 6.5.2),
-/// and one request more than a server allows would wait for another one's end, which may be minutes away.
+/// How many requests share a connection over HTTP/2: as many as servers are advised to allow at least (RFC 9113, section
+/// 6.5.2). One request more than a server allows would wait for another one's end, which may be minutes away.
 const SHARERS: usize = 100;
 
 /// Connections to one origin, each driven by whoever has its request under way.
