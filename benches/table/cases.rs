@@ -46,7 +46,7 @@ impl Case {
             Self::Sync(clients) => (INSTANT, clients),
             Self::OneClient => (INSTANT, 1),
             Self::Burst => (BURST, 32),
-            Self::Paced => (PACED, 240),
+            Self::Paced => (paced(if quick { 50 } else { 150 }), 240),
         };
         let (warm_up, measure) = match (self, quick) {
             (Self::Paced, true) => (500, 1500),
@@ -75,14 +75,16 @@ pub(crate) const BURST: Question = Question {
     plan: Plan::Burst { chunks: 100 },
 };
 
-const PACED: Question = Question {
-    followed: false,
-    stream: true,
-    plan: Plan::Paced {
-        chunks: 150,
-        gap: Duration::from_millis(20),
-    },
-};
+fn paced(chunks: u32) -> Question {
+    Question {
+        followed: false,
+        stream: true,
+        plan: Plan::Paced {
+            chunks,
+            gap: Duration::from_millis(20),
+        },
+    }
+}
 
 /// A request that waits until all are released.
 pub(crate) fn held(followed: bool) -> Question {
@@ -103,16 +105,16 @@ pub(crate) fn held_requests(quick: bool, followed: bool) -> &'static [usize] {
     }
 }
 
-/// Tasks of half a second to four, each followed by stream.
+/// Tasks of half a second to four, or to two, each followed by stream.
 pub(crate) fn followed_tasks(quick: bool) -> Vec<Arrival> {
-    let count = if quick { 100 } else { 400 };
+    let (count, longest) = if quick { (100, 2000) } else { (400, 4000) };
     let mut chance = Chance(17);
     (0..count)
         .map(|number| Arrival {
             at: Duration::from_millis(10 * number),
             question: Question {
                 followed: true,
-                ..after(chance.between(500, 4000))
+                ..after(chance.between(500, longest))
             },
             model: Model::Usual,
         })
@@ -152,12 +154,12 @@ pub(crate) fn even_tasks(count: u32, over: Duration, seed: u64) -> Vec<Arrival> 
         .collect()
 }
 
-/// So many requests that all wait at once for tasks of five seconds, arriving at the same rate however many they are.
-pub(crate) fn crowd(count: u32) -> Work {
+/// So many requests that all wait at once for tasks of the same time, arriving at one rate however many they are.
+pub(crate) fn crowd(count: u32, seconds: u64) -> Work {
     const PER_SECOND: u32 = 2500;
     let arrival = |number: u32| Arrival {
         at: Duration::from_secs(1) * number / PER_SECOND,
-        question: after(5000),
+        question: after(1000 * seconds),
         model: Model::Usual,
     };
     Work::Wave((0..count).map(arrival).collect())

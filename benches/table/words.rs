@@ -142,3 +142,29 @@ fn until_quote(text: &[u8]) -> Result<&str, Fault> {
     let end = memchr::memchr(b'"', text).ok_or("a text without an end")?;
     Ok(std::str::from_utf8(text.get(..end).unwrap_or_default())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_answer_is_right() {
+        let answer = completed("task-llm-1-2", 7, 42);
+        assert_eq!(read_answer(answer.as_bytes(), 7).ok(), Some(42));
+        for wrong in [
+            completed("task-llm-1-2", 8, 42),
+            running("task-llm-1-2", false, "processing"),
+            answer.replace("fox", "dog"),
+            answer.replace("stop", "length"),
+        ] {
+            assert!(read_answer(wrong.as_bytes(), 7).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_tells_its_plan() {
+        let plan = Plan::Burst { chunks: 100 };
+        let read = read_request(request(POLLED, true, plan, 17).as_bytes());
+        assert_eq!(read.ok(), Some((plan, 17, true)));
+    }
+}

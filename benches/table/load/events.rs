@@ -107,3 +107,46 @@ impl Events {
         format!("behind chunk {} of {}: {data}", self.seen, self.total).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a stream of three chunks with the tag 7.
+    fn check(stream: &str) -> Result<(), Fault> {
+        let mut events = Events::new(Plan::Burst { chunks: 3 }, 7, End::Done)?;
+        let tally = Tally::default();
+        let mut text = Vec::new();
+        for piece in stream.as_bytes().chunks(5) {
+            text.extend_from_slice(piece);
+            events.take(&mut text, &tally)?;
+        }
+        events.finish()
+    }
+
+    fn chunk(content: &str) -> String {
+        format!("data: {{\"delta\":{{\"content\":\"{content}\"}}}}\n\n")
+    }
+
+    #[test]
+    fn only_the_whole_stream_in_order_is_right() {
+        let (first, second) = (chunk(" 7.0"), chunk(" 7.1"));
+        let last = "data: {\"finish_reason\":\"stop\"}\n\n";
+        let done = "data: [DONE]\n\n";
+        let right = format!("{first}: keep-alive\n{second}{last}{done}");
+        assert!(check(&right).is_ok());
+        for wrong in [
+            format!("{second}{first}{last}{done}"),
+            format!("{first}{first}{last}{done}"),
+            format!("{first}{last}{done}"),
+            format!("{first}{second}{last}"),
+            format!("{first}{second}{done}"),
+            format!("{right}{first}"),
+            right.replace(" 7.1", " 8.1"),
+            right.replace("stop", "length"),
+            right.replace("[DONE]", "[DON"),
+        ] {
+            assert!(check(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -77,7 +77,7 @@ fn memory(bench: &mut Bench) -> Result<Vec<Row>, Fault> {
 
 fn lag_by_stream(bench: &mut Bench) -> Result<Vec<Row>, Fault> {
     let server = bench.stage.foxbridge()?;
-    let work = "lag by stream, tasks of 0.5 to 4 s";
+    let work = "lag by stream";
     let tasks = cases::followed_tasks(bench.is_quick);
     let outcome = bench.on_foxbridge(work, &server, Work::Wave(tasks))?;
     let calls = outcome.upstream.calls() as f64 / outcome.requests as f64;
@@ -149,14 +149,14 @@ fn queries_times_lag(
 
 fn growth(bench: &mut Bench) -> Result<Row, Fault> {
     let server = bench.stage.foxbridge()?;
-    let (many, rounds) = if bench.is_quick {
-        (2000, 1)
+    let (many, seconds, rounds) = if bench.is_quick {
+        (2000, 2, 1)
     } else {
-        (10_000, 3)
+        (10_000, 5, 3)
     };
     let name = |count: u32| format!("growth, {count} in flight");
     let mut wave = |count: u32| -> Result<f64, Fault> {
-        let outcome = bench.on_foxbridge(&name(count), &server, cases::crowd(count))?;
+        let outcome = bench.on_foxbridge(&name(count), &server, cases::crowd(count, seconds))?;
         Ok(outcome.processor_ns as f64 / outcome.requests as f64 / 1e3)
     };
     // What a process does only once is not what grows.
@@ -178,7 +178,7 @@ fn growth(bench: &mut Bench) -> Result<Row, Fault> {
     )
     .judged_by("× that of 100", ratio, Goal::at_most(1.2))
     .with_note(&format!(
-        "{few:.0} µs at 100; each request a new connection, waiting 5 s by polling"
+        "{few:.0} µs at 100; each request a new connection, waiting {seconds} s by polling"
     )))
 }
 
