@@ -24,7 +24,19 @@ pub(crate) fn foxbridge(options: &Options) -> Result<PathBuf, Fault> {
         return Ok(program.canonicalize()?);
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
+    let mut build = Command::new(cargo);
+    // `cargo run` describes this package in variables that dependencies' build scripts look at: they would all be built
+    // anew, and again the next time without them.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            build.env_remove(&name);
+        }
+    }
+    let built = build
         .args(["build", "--release", "--locked", "--package", "foxbridge"])
         .args(["--bin", "foxbridge", "--target-dir"])
         .arg(target()?)

@@ -49,7 +49,7 @@ impl Case {
             Self::Paced => (paced(if quick { 50 } else { 150 }), 240),
         };
         let (warm_up, measure) = match (self, quick) {
-            (Self::Paced, true) => (500, 1500),
+            (Self::Paced, true) => (400, 1000),
             (_, true) => (200, 700),
             (Self::Paced, false) => (1000, 4000),
             (_, false) => (500, 2500),
@@ -99,7 +99,7 @@ pub(crate) fn held(followed: bool) -> Question {
 /// has no more than its limit.
 pub(crate) fn held_requests(quick: bool, followed: bool) -> &'static [usize] {
     match (quick, followed) {
-        (true, _) => &[1000],
+        (true, _) => &[500],
         (false, false) => &[2000, 10_000],
         (false, true) => &[2000, 9000],
     }

@@ -3,7 +3,10 @@
 mod compared;
 mod waiting;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
 
 use serde::Serialize;
 
@@ -22,6 +25,7 @@ pub(crate) fn table(options: &Options) -> Result<bool, Fault> {
     let mut bench = Bench {
         stage: Stage::set(options)?,
         is_quick: options.quick,
+        began: Instant::now(),
         measured: Vec::new(),
         failures: Vec::new(),
     };
@@ -53,6 +57,7 @@ pub(crate) fn table(options: &Options) -> Result<bool, Fault> {
 struct Bench {
     stage: Stage,
     is_quick: bool,
+    began: Instant,
     measured: Vec<Measured>,
     failures: Vec<String>,
 }
@@ -74,7 +79,8 @@ impl Bench {
         server: Option<&Server>,
         work: Work,
     ) -> Result<Outcome, Fault> {
-        complain(&format!("{name}: {target:?}"));
+        let seconds = self.began.elapsed().as_secs();
+        complain(&format!("{seconds:>4} s  {name}: {target:?}"));
         let outcome = self.stage.load(target, server, work)?;
         if outcome.failures > 0 || outcome.requests + outcome.chunks == 0 {
             let first = outcome.first_failure.as_deref();

@@ -96,7 +96,7 @@ fn lag_by_polling(bench: &mut Bench) -> Result<Vec<Row>, Fault> {
     let work = "lag by polling, four models, 1 to 8 s";
     let goal = Goal::at_most(0.5).stretch(0.25);
     let (learn, count) = if bench.is_quick {
-        ((80, seconds(1)), (120, seconds(2)))
+        ((80, seconds(1) / 2), (120, seconds(1)))
     } else {
         ((200, seconds(4)), (400, seconds(8)))
     };
