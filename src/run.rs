@@ -37,35 +37,52 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
-/// supervisors to the very end.
+/// Everything that can be refused at the start has been: the ledger is open, and the upstream's certificates are read.
+pub struct Proxy {
+    app: Arc<App>,
+    ledger: Ledger,
+}
+
+impl Proxy {
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let upstream = Upstream::new(config.upstream)?;
+        let ledger = Ledger::open(config.ledger)?;
+        let app = Arc::new(App::new(
+            upstream,
+            ledger.clone(),
+            config.task,
+            config.stream,
+            config.models,
+            config.server,
+        ));
+        Ok(Self { app, ledger })
+    }
+
+    /// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
+    /// supervisors to the very end.
+    pub async fn serve(self, listeners: impl Into<Listeners>, stop: impl Future<Output = ()>) {
+        let Listeners { clients, admin } = listeners.into();
+        let draining = self.app.draining.clone();
+        let supervised = async {
+            match admin {
+                Some(listener) => admin::serve(listener, draining).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = server::serve(self.app, clients, stop) => {}
+            never = supervised => match never {},
+        }
+        self.ledger.flush().await;
+    }
+}
+
+/// Makes a proxy of `config`, and serves with it as [`Proxy::serve`] does.
 pub async fn serve(
     config: Config,
     listeners: impl Into<Listeners>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), StartError> {
-    let Listeners { clients, admin } = listeners.into();
-    let upstream = Upstream::new(config.upstream)?;
-    let ledger = Ledger::open(config.ledger)?;
-    let app = Arc::new(App::new(
-        upstream,
-        ledger.clone(),
-        config.task,
-        config.stream,
-        config.models,
-        config.server,
-    ));
-    let draining = app.draining.clone();
-    let supervised = async {
-        match admin {
-            Some(listener) => admin::serve(listener, draining).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = server::serve(app, clients, stop) => {}
-        never = supervised => match never {},
-    }
-    ledger.flush().await;
+    Proxy::new(config)?.serve(listeners, stop).await;
     Ok(())
 }

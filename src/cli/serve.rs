@@ -31,6 +31,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
                 .await?,
             ),
         };
+        let proxy = run::Proxy::new(config.clone())?;
         announce(&config, &listener, admin.as_ref());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
@@ -40,7 +41,8 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
                     clients: listener,
                     admin,
                 };
-                Ok(run::serve(config, listeners, stopped).await?)
+                proxy.serve(listeners, stopped).await;
+                Ok(())
             })
             .await
     })

@@ -143,10 +143,11 @@ impl Rows {
     }
 
     pub(super) fn set(&mut self, id: u64, state: State) {
-        let Some(row) = self.rows.get(&id) else {
+        let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
         if let (State::Bought(bought), Some(writer)) = (&state, &self.writer) {
+            row.is_noted = true;
             writer.put(id, row.entry(Some(bought.clone())));
         }
         // Whoever waits for it is told; that nobody does is no fault.

@@ -91,7 +91,12 @@ impl Pending {
     fn take(&mut self, change: Change) {
         match change {
             Change::Put(id, entry) => drop(self.rows.insert(id, Some(entry))),
-            Change::Remove(id) => drop(self.rows.insert(id, None)),
+            Change::Remove(id) => match self.rows.get(&id) {
+                // An intent that waits here is not in the file yet. With the request given up it never needs to be, or
+                // those that are refused while nothing can be written would pile up.
+                Some(Some(Entry { bought: None, .. })) => drop(self.rows.remove(&id)),
+                _ => drop(self.rows.insert(id, None)),
+            },
             Change::Tell(tell) => self.waiting.push(tell),
         }
     }
@@ -140,5 +145,36 @@ fn write(file: &mut LedgerFile, pending: &mut Pending, is_failing: &mut bool) ->
             }
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Bought, Hash};
+
+    #[test]
+    fn what_was_never_written_need_not_be_removed() {
+        let entry = |bought| Entry {
+            content: Hash([1; 16]),
+            key: None,
+            arrived: 1,
+            bought,
+        };
+        let bought = Bought {
+            task: "t".to_owned(),
+            stream_url: None,
+            created: 1,
+        };
+        let mut pending = Pending::default();
+        for id in 0..100 {
+            pending.take(Change::Put(id, entry(None)));
+            pending.take(Change::Remove(id));
+        }
+        assert!(pending.rows.is_empty());
+        pending.take(Change::Put(1, entry(Some(bought))));
+        pending.take(Change::Remove(1));
+        pending.take(Change::Remove(2));
+        assert_eq!(pending.rows, BTreeMap::from([(1, None), (2, None)]));
     }
 }

@@ -10,11 +10,8 @@ use crate::task::{Forecast, History, Pace};
 const MOST_MODELS: usize = 256;
 
 /// When the tasks of each model were complete, as far as queries could tell. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
-pub struct Histories {
-    models: Arc<Mutex<HashMap<String, Known>>>,
-    nothing: Arc<Forecast>,
-}
+#[derive(Debug, Clone, Default)]
+pub struct Histories(Arc<Mutex<HashMap<String, Known>>>);
 
 #[derive(Debug)]
 struct Known {
@@ -29,29 +26,16 @@ pub(super) struct Lesson {
     model: String,
 }
 
-impl Default for Histories {
-    fn default() -> Self {
-        Self {
-            models: Arc::default(),
-            nothing: History::default().forecast(),
-        }
-    }
-}
-
 impl Histories {
     /// How to query a task that was submitted just now.
     pub(super) fn pace(&self, model: &str) -> Pace {
         let known = self.with(|models| models.get(model).map(|known| known.forecast.clone()));
-        self.at_random(known.unwrap_or_else(|| self.nothing.clone()))
+        at_random(known.unwrap_or_else(Forecast::of_nothing))
     }
 
     /// How to query a task that was submitted at an unknown time.
-    pub(super) fn pace_of_old(&self) -> Pace {
-        self.at_random(self.nothing.clone())
-    }
-
-    fn at_random(&self, forecast: Arc<Forecast>) -> Pace {
-        Pace::new(forecast, fastrand::f64())
+    pub(super) fn pace_of_old() -> Pace {
+        at_random(Forecast::of_nothing())
     }
 
     pub(super) fn lesson(&self, model: &str) -> Lesson {
@@ -70,7 +54,7 @@ impl Histories {
             }
             let known = models.entry(model).or_insert_with(|| Known {
                 history: History::default(),
-                forecast: self.nothing.clone(),
+                forecast: Forecast::of_nothing(),
             });
             known.history.record(running, complete);
             if known.history.is_news() {
@@ -80,7 +64,7 @@ impl Histories {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, Known>) -> T) -> T {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut models)
     }
 }
@@ -90,6 +74,10 @@ impl Lesson {
     pub(super) fn learn(self, running: Duration, complete: Duration) {
         self.histories.record(self.model, running, complete);
     }
+}
+
+fn at_random(forecast: Arc<Forecast>) -> Pace {
+    Pace::new(forecast, fastrand::f64())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     Attended, Context, Purpose,
-    histories::Lesson,
+    histories::{Histories, Lesson},
     limits::Limits,
     perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
     telling::{Heard, Telling},
@@ -82,7 +82,7 @@ impl Pursuit {
                 context.histories.pace(model),
                 is_polled.then(|| context.histories.lesson(model)),
             ),
-            Origin::Found => (context.histories.pace_of_old(), None),
+            Origin::Found => (Histories::pace_of_old(), None),
         };
         let mut machine = Lifecycle::new(context.patience.clone(), !is_polled).at_pace(pace);
         let mut on_report = |report| machine.on(Duration::ZERO, Event::Queried(report));

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// Completion times are told apart by a tenth: finer than tasks repeat themselves, and few enough to be walked through.
 const RATIO: f64 = 1.1;
@@ -75,23 +78,23 @@ impl History {
     }
 
     pub fn forecast(&self) -> Arc<Forecast> {
+        let Bins { edges, guess } = &*BINNED;
         let known: f64 = self.weights.iter().map(|&weight| f64::from(weight)).sum();
-        let guess: f64 = (0..BINS).map(guessed).sum();
-        let mass = |bin: usize| {
-            let weight = self.weights.get(bin).copied().unwrap_or(0.0);
-            (f64::from(weight) + GUESS * guessed(bin) / guess) / (known + GUESS)
-        };
+        let mut mass = *guess;
+        for (mass, &weight) in mass.iter_mut().zip(&self.weights) {
+            *mass = (f64::from(weight) + GUESS * *mass) / (known + GUESS);
+        }
         let mut survival = [0.0; BINS + 1];
         for bin in (0..BINS).rev() {
-            survival[bin] = survival[bin + 1] + mass(bin);
+            survival[bin] = survival[bin + 1] + mass[bin];
         }
         // Within a bin completions are spread evenly, for which both integrals are known: of sqrt(h), and of
         // sqrt(h) while the task survives, which is how many queries that density costs.
-        let density = |bin: usize| (mass(bin) / (edge(bin + 1) - edge(bin))).sqrt();
+        let density = |bin: usize| (mass[bin] / (edges[bin + 1] - edges[bin])).sqrt();
         let mut ahead = [0.0; BINS + 1];
         for bin in (0..BINS).rev() {
             let (from, to) = (survival[bin], survival[bin + 1]);
-            let cost = 2.0 / 3.0 * (from.powf(1.5) - to.powf(1.5)) / density(bin);
+            let cost = 2.0 / 3.0 * (from * from.sqrt() - to * to.sqrt()) / density(bin);
             ahead[bin] = ahead[bin + 1] + cost;
         }
         let mut due = Box::new([0.0; BINS + 1]);
@@ -112,6 +115,12 @@ impl History {
 }
 
 impl Forecast {
+    /// Of a model that nothing is known of.
+    pub fn of_nothing() -> Arc<Self> {
+        static NOTHING: LazyLock<Arc<Forecast>> = LazyLock::new(|| History::default().forecast());
+        NOTHING.clone()
+    }
+
     /// The gap before query number `polls` (from 0), `elapsed` after the task's acceptance. `phase`, from 0 to 1, is
     /// chance: with it many tasks do not query in step. At most `longest`, so that a surprise is found; the first query
     /// of a model that nothing is known of comes after `first`.
@@ -159,12 +168,34 @@ pub struct Bounds {
     pub longest: Duration,
 }
 
+/// What is the same for every history, worked out once.
+struct Bins {
+    /// Where each bin begins, and the last one ends, in seconds.
+    edges: [f64; BINS + 1],
+    /// The guess, as the share of completions in each bin.
+    guess: [f64; BINS],
+}
+
+static BINNED: LazyLock<Bins> = LazyLock::new(|| {
+    let mut edges = [0.0; BINS + 1];
+    for (bin, edge) in edges.iter_mut().enumerate().skip(1) {
+        *edge = FIRST_EDGE * RATIO.powi(bin as i32 - 1);
+    }
+    let mut guess = [0.0; BINS];
+    for (guess, end) in guess.iter_mut().zip(&edges[1..]) {
+        let distance = (end / GUESS_MEDIAN).ln() / GUESS_SPREAD;
+        *guess = (-0.5 * distance * distance).exp() + SURPRISE;
+    }
+    let all: f64 = guess.iter().sum();
+    Bins {
+        edges,
+        guess: guess.map(|guess| guess / all),
+    }
+});
+
 /// Where a bin begins, in seconds.
 fn edge(bin: usize) -> f64 {
-    match bin {
-        0 => 0.0,
-        bin => FIRST_EDGE * RATIO.powi(bin as i32 - 1),
-    }
+    BINNED.edges.get(bin).copied().unwrap_or(f64::INFINITY)
 }
 
 /// Which bin a time is in, and how far.
@@ -176,11 +207,6 @@ fn position(time: f64) -> f64 {
     let bin = bin.min(BINS - 1);
     let share = (time - edge(bin)) / (edge(bin + 1) - edge(bin));
     bin as f64 + share.clamp(0.0, 0.999)
-}
-
-fn guessed(bin: usize) -> f64 {
-    let distance = (edge(bin + 1) / GUESS_MEDIAN).ln() / GUESS_SPREAD;
-    (-0.5 * distance * distance).exp() + SURPRISE
 }
 
 #[cfg(test)]

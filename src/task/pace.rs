@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Bounds, Forecast, History};
+use super::{Bounds, Forecast};
 
 /// The golden ratio's fraction: its multiples fall evenly between 0 and 1, however many are taken.
 const STRIDE: f64 = 0.618_033_988_749_895;
@@ -17,7 +17,7 @@ pub struct Pace {
 impl Default for Pace {
     /// Nothing is known, and nothing left to chance.
     fn default() -> Self {
-        Self::new(History::default().forecast(), 0.0)
+        Self::new(Forecast::of_nothing(), 0.0)
     }
 }
 

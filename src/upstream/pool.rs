@@ -64,6 +64,8 @@ struct Shared {
     requests: http2::SendRequest<RequestBody>,
     /// For up to [`SHARERS`] requests, each until its reply has been read.
     room: Arc<Semaphore>,
+    /// When the last of them came.
+    used: Instant,
 }
 
 #[derive(Default)]
@@ -180,6 +182,7 @@ impl Shared {
         Ok(Self {
             requests,
             room: Arc::new(Semaphore::new(SHARERS)),
+            used: Instant::now(),
         })
     }
 
@@ -237,18 +240,23 @@ impl Shelf {
         idle.connections.push_back((Instant::now(), connection));
     }
 
-    /// The first connection with room, so that few have much to do and the others become unused; those are let go.
+    /// The first connection with room, so that few have much to do and the others become unused; those are let go, and
+    /// so is one that nobody has used for [`IDLE_CONNECTION`].
     fn shared(&self) -> Option<(Shared, OwnedSemaphorePermit)> {
         let mut all = self.all_shared();
         let mut found = None;
-        all.retain(|shared| {
-            if shared.requests.is_closed() {
+        all.retain_mut(|shared| {
+            let is_old = shared.used.elapsed() >= IDLE_CONNECTION;
+            let is_needless = shared.is_unused() && (found.is_some() || is_old);
+            if shared.requests.is_closed() || is_needless {
                 return false;
             }
-            if found.is_some() {
-                return !shared.is_unused();
+            if found.is_none()
+                && let Some(share) = shared.share()
+            {
+                shared.used = Instant::now();
+                found = Some((shared.clone(), share));
             }
-            found = shared.share().map(|share| (shared.clone(), share));
             true
         });
         found

@@ -10,6 +10,7 @@ use crate::{
     harness::{Bridge, scripted},
     http::{Connection, Request},
     raw_upstream::*,
+    retries::{again, leave_during_submit},
 };
 
 /// How soon the upstream must notice that nobody waits any more.
@@ -17,10 +18,6 @@ const SOON: Duration = Duration::from_secs(2);
 
 fn finish_them(config: &mut Config) {
     config.task.orphan_grace = Some(Duration::from_secs(50));
-}
-
-fn again(request: Request) -> Request {
-    request.with("x-stainless-retry-count", "1")
 }
 
 /// Sends a request and leaves once the upstream has seen enough of it.
@@ -106,12 +103,7 @@ async fn a_stream_that_is_read_to_its_end_is_replayed_at_once() {
 async fn a_client_that_leaves_during_the_submit_leaves_an_orphan_too() {
     let bridge = Bridge::with(finish_them).await;
     let request = scripted("submit-latency=200ms text=kept", false);
-    let mut connection = bridge.open().await;
-    connection.send(&request.to_bytes()).await;
-    bridge
-        .until("a submit", |journal| journal.submits == 1)
-        .await;
-    drop(connection);
+    leave_during_submit(&bridge, &request).await;
     bridge
         .until("it is followed", |journal| journal.queries > 0)
         .await;

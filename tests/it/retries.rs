@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// As the official SDKs mark their second attempt.
-fn again(request: Request) -> Request {
+pub(crate) fn again(request: Request) -> Request {
     request.with("x-stainless-retry-count", "1")
 }
 
@@ -18,6 +18,16 @@ async fn leave(bridge: &Bridge, request: &Request) {
     connection.send(&request.to_bytes()).await;
     bridge
         .until("a task", |journal| journal.accepted > before)
+        .await;
+    drop(connection);
+}
+
+/// Sends a request to a bridge that has served none, and leaves while it is being submitted.
+pub(crate) async fn leave_during_submit(bridge: &Bridge, request: &Request) {
+    let mut connection = bridge.open().await;
+    connection.send(&request.to_bytes()).await;
+    bridge
+        .until("a submit", |journal| journal.submits == 1)
         .await;
     drop(connection);
 }
@@ -61,12 +71,7 @@ async fn a_retry_gets_the_stream_from_its_start() {
 async fn a_client_that_leaves_during_the_submit_is_found_too() {
     let bridge = Bridge::start().await;
     let request = scripted("submit-latency=300ms text=kept", false);
-    let mut connection = bridge.open().await;
-    connection.send(&request.to_bytes()).await;
-    bridge
-        .until("a submit", |journal| journal.submits == 1)
-        .await;
-    drop(connection);
+    leave_during_submit(&bridge, &request).await;
     let answer = bridge.ask(&again(request)).await;
     assert!(answer.text().contains("kept"), "{}", answer.text());
     assert_eq!(

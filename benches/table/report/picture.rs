@@ -3,14 +3,14 @@ use std::fmt::Write;
 use super::{Report, title};
 use crate::judge::{Bound, Row, Verdict};
 
-const WIDTH: f64 = 1100.0;
+const WIDTH: f64 = 1240.0;
 const LINE: f64 = 26.0;
 const TOP: f64 = 84.0;
 /// Where the bars begin, and where the goal is on them.
-const LEFT: f64 = 520.0;
-const GOAL: f64 = 680.0;
+const LEFT: f64 = 560.0;
+const GOAL: f64 = 720.0;
 /// Bars end here, however far the goal is missed.
-const RIGHT: f64 = 940.0;
+const RIGHT: f64 = 960.0;
 
 /// A bar for each goal: how much of what the goal allows is used. Bars that end left of the line reach it.
 pub(super) fn picture(report: &Report) -> String {
@@ -70,7 +70,7 @@ fn bar(out: &mut String, row: &Row, used: f64, y: f64) {
         out,
         r##"<text x="{label}" y="{base}" text-anchor="end">{text}</text>
 <rect x="{LEFT}" y="{top}" width="{width:.1}" height="16" fill="{colour}"/>
-<text x="{beside}" y="{base}">{value}<tspan fill="#777777"> {goal}</tspan></text>"##,
+<text x="{beside}" y="{base}">{value}<tspan dx="10" fill="#777777">{goal}</tspan></text>"##,
         label = LEFT - 10.0,
         base = y + 14.0,
         top = y + 2.0,
