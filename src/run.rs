@@ -1,14 +1,15 @@
 //! Puts the rooms together into one running proxy.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
     config::Config,
     ledger::{Ledger, OpenError},
-    server::{self, App},
+    server::{App, Front},
     upstream::{Setup, Upstream},
 };
 
@@ -19,6 +20,8 @@ pub enum StartError {
     Upstream(#[from] Setup),
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    #[error("the operating system gives no more threads ('server.threads'): {0}")]
+    Threads(io::Error),
 }
 
 /// Where the proxy is reached.
@@ -39,7 +42,8 @@ impl From<TcpListener> for Listeners {
 
 /// Everything that can be refused at the start has been: the ledger is open, and the upstream's certificates are read.
 pub struct Proxy {
-    app: Arc<App>,
+    front: Front,
+    draining: CancellationToken,
     ledger: Ledger,
 }
 
@@ -55,22 +59,27 @@ impl Proxy {
             config.models,
             config.server,
         ));
-        Ok(Self { app, ledger })
+        let draining = app.draining.clone();
+        let front = Front::new(app).map_err(StartError::Threads)?;
+        Ok(Self {
+            front,
+            draining,
+            ledger,
+        })
     }
 
     /// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
     /// supervisors to the very end.
     pub async fn serve(self, listeners: impl Into<Listeners>, stop: impl Future<Output = ()>) {
         let Listeners { clients, admin } = listeners.into();
-        let draining = self.app.draining.clone();
         let supervised = async {
             match admin {
-                Some(listener) => admin::serve(listener, draining).await,
+                Some(listener) => admin::serve(listener, self.draining).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = server::serve(self.app, clients, stop) => {}
+            () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
         }
         self.ledger.flush().await;

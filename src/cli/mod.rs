@@ -37,10 +37,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
     }
 }
 
-/// Runs `work` on all cores, with as many connections as may be. Whatever it left behind does not hold up the exit.
+/// Runs `work` on this thread, with as many connections as may be; the proxy has threads of its own. Whatever it left
+/// behind does not hold up the exit.
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     open_files::raise();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;

@@ -242,6 +242,13 @@ pub(super) const MEDIA_INLINE_MAX: Key = Key {
     expected: SIZE,
     why: "Inline media longer than this, as a data URI, is uploaded to FoxAPI first and sent as a URL.",
 };
+pub(super) const SERVER_THREADS: Key = Key {
+    name: "server.threads",
+    default: None,
+    form: Form::Whole,
+    expected: "a whole number from 1 to 1000",
+    why: "How many threads serve clients; one for each core that foxbridge may use, unless you set it.",
+};
 pub(super) const SERVER_MAX_BODY: Key = Key {
     name: "server.max_body",
     default: Some("32MiB"),
@@ -356,6 +363,7 @@ pub const ALL: &[Key] = &[
     MODELS_ALIASES,
     MODELS_WAIT,
     MEDIA_INLINE_MAX,
+    SERVER_THREADS,
     SERVER_MAX_BODY,
     SERVER_MAX_IN_FLIGHT,
     SERVER_MAX_CONNECTIONS,

@@ -134,6 +134,10 @@ pub(super) fn count(value: &Value) -> Parsed<usize> {
     Ok(whole(value, 1, 1_000_000)? as usize)
 }
 
+pub(super) fn threads(value: &Value) -> Parsed<usize> {
+    Ok(whole(value, 1, 1000)? as usize)
+}
+
 pub(super) fn retries(value: &Value) -> Parsed<u32> {
     whole(value, 0, 20)
 }

@@ -1,7 +1,7 @@
 //! From merged values to the settings of each room. Everything is read before anything is given up, so that
 //! every fault shows at once.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZero, thread};
 
 use figment::{Figment, value::Value};
 
@@ -155,6 +155,7 @@ fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
 }
 
 fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
+    let threads = reader.optional(&keys::SERVER_THREADS, parse::threads);
     let max_body = reader.required(&keys::SERVER_MAX_BODY, parse::size);
     let max_in_flight = reader.required(&keys::SERVER_MAX_IN_FLIGHT, parse::count);
     let max_connections = reader.required(&keys::SERVER_MAX_CONNECTIONS, parse::count);
@@ -165,6 +166,7 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     Some(server::Settings {
+        threads: threads?.unwrap_or_else(cores),
         max_body: max_body?,
         max_in_flight: max_in_flight?,
         max_connections: max_connections?,
@@ -175,6 +177,11 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
         cors_origins: cors_origins?,
         passthrough: passthrough?,
     })
+}
+
+/// What the cgroup and the affinity of this process allow.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<telemetry::Settings> {

@@ -11,8 +11,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::pursuit::{Progress, Pursuit};
 use crate::task::Ending;
 
-/// A pursuit that somebody waits for. Dropped before its end, it is handed to [`Orphans`].
-pub type Attended = ScopeGuard<Pursuit, fn(Pursuit)>;
+/// A pursuit that somebody waits for. Dropped before its end, it is handed to [`Orphans`]. It is large and handed from
+/// future to future, hence the box.
+pub type Attended = ScopeGuard<Box<Pursuit>, fn(Box<Pursuit>)>;
 
 /// Tasks whose client has left, each followed to its end (`task.orphan = "finish"`) or let go.
 ///
@@ -50,7 +51,7 @@ impl Orphans {
     }
 
     /// Goes on with a pursuit whose client has left, in a task of its own.
-    pub(super) fn adopt(&self, mut pursuit: Pursuit) {
+    pub(super) fn adopt(&self, mut pursuit: Box<Pursuit>) {
         let Some(grace) = self.0.grace else { return };
         // Without a runtime the process is ending, and nothing is followed any more.
         let Ok(runtime) = Handle::try_current() else {

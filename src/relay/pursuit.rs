@@ -116,7 +116,7 @@ impl Pursuit {
 
     /// From here on, somebody waits for it.
     pub fn attended(self) -> Attended {
-        scopeguard::guard(self, |pursuit| {
+        scopeguard::guard(Box::new(self), |pursuit| {
             let orphans = pursuit.target.context.orphans.clone();
             orphans.adopt(pursuit);
         })

@@ -1,9 +1,12 @@
 use hyper::{Method, Request, StatusCode, header::HeaderValue};
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::{reply, slots::Slot, watchdog::Watchdog};
+use super::{
+    reply,
+    slots::Slot,
+    watchdog::{Leash, Watchdog},
+};
 use crate::{api_error::ApiError, relay::Malformed};
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
@@ -18,14 +21,14 @@ pub(super) struct Access {
     malformed: Malformed,
     is_submitting: bool,
     is_finished: bool,
-    /// Cancelled to end the connection that the request came on.
-    connection: CancellationToken,
-    watchdog: Option<Watchdog>,
+    /// Watches the connection that the request came on.
+    watchdog: Watchdog,
+    leash: Option<Leash>,
     slot: Option<Slot>,
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>, connection: CancellationToken) -> Self {
+    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Self {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
@@ -42,8 +45,8 @@ impl Access {
             malformed: Malformed::default(),
             is_submitting: false,
             is_finished: false,
-            connection,
-            watchdog: None,
+            watchdog,
+            leash: None,
             slot: None,
         }
     }
@@ -63,12 +66,12 @@ impl Access {
 
     /// Ends the connection if the request has not been answered soon after `deadline`.
     pub(super) fn watch(&mut self, deadline: Instant) {
-        self.watchdog = Some(Watchdog::new(deadline, self.connection.clone()));
+        self.leash = Some(self.watchdog.watch(deadline));
     }
 
-    /// The watchdog, for an answer that is ready but not taken yet.
-    pub(super) fn take_watchdog(&mut self) -> Option<Watchdog> {
-        self.watchdog.take()
+    /// The watchdog's leash, for an answer that is ready but not taken yet.
+    pub(super) fn take_leash(&mut self) -> Option<Leash> {
+        self.leash.take()
     }
 
     /// Makes the request one of those that `server.max_in_flight` bounds.

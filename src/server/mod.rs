@@ -4,9 +4,12 @@ mod access;
 mod body;
 mod chat;
 mod completions;
+mod connection;
 mod cors;
 mod credentials;
+mod crew;
 mod framing;
+mod insist;
 mod kept_alive;
 mod listen;
 mod models;
@@ -22,10 +25,13 @@ mod watchdog;
 mod whole;
 mod wire;
 
-pub use listen::{SURPLUS_CONNECTIONS, serve};
+pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -44,13 +50,13 @@ pub struct App {
     pub patience: Patience,
     pub stream: relay::Settings,
     pub orphans: Orphans,
-    pub models: translate::Settings,
-    pub settings: Settings,
+    pub models: Arc<translate::Settings>,
+    pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
     pub draining: CancellationToken,
     /// Cancelled when requests in flight are not waited for any longer.
     pub stop: CancellationToken,
-    catalog: models::Catalog,
+    catalog: Arc<models::Catalog>,
     histories: relay::Histories,
     slots: slots::Slots,
 }
@@ -65,7 +71,7 @@ impl App {
         settings: Settings,
     ) -> Self {
         let orphans = Orphans::new(patience.orphan_grace, settings.max_in_flight);
-        let catalog = models::Catalog::new(upstream.models_cache());
+        let catalog = Arc::new(models::Catalog::new(upstream.models_cache()));
         let slots = slots::Slots::new(settings.max_in_flight);
         Self {
             upstream,
@@ -73,13 +79,32 @@ impl App {
             patience,
             stream,
             orphans,
-            models,
-            settings,
+            models: Arc::new(models),
+            settings: Arc::new(settings),
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             catalog,
             histories: relay::Histories::default(),
             slots,
+        }
+    }
+
+    /// The same for another thread, which shares what is known and bounded, and has upstream connections of its own.
+    fn for_another_thread(&self) -> Self {
+        Self {
+            upstream: self.upstream.with_connections_of_its_own(),
+            ledger: self.ledger.clone(),
+            patience: self.patience.clone(),
+            stream: self.stream.clone(),
+            orphans: self.orphans.clone(),
+            models: self.models.clone(),
+            settings: self.settings.clone(),
+            draining: self.draining.clone(),
+            // Every request looks at it again and again, which threads should not have to take turns for.
+            stop: self.stop.child_token(),
+            catalog: self.catalog.clone(),
+            histories: self.histories.clone(),
+            slots: self.slots.clone(),
         }
     }
 }

@@ -1,7 +1,7 @@
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use tokio::time::timeout_at;
 
-use super::{App, access::Access, order::Order};
+use super::{App, access::Access, insist::Insist, order::Order};
 use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
@@ -122,9 +122,9 @@ async fn buy(
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
     let slot = access.slot();
-    // In a task of its own, because the client may leave, and the reply that names the task must still be noted. What
-    // nobody takes then is dropped, which leaves the pursuit to the orphans.
-    let submit = tokio::spawn(async move {
+    // The client may leave, and the reply that names the task must still be noted. What nobody takes then is dropped,
+    // which leaves the pursuit to the orphans.
+    Insist::on(async move {
         let _slot = slot;
         match relay::submit(&order.context, submission).await {
             Ok(submitted) => {
@@ -151,10 +151,8 @@ async fn buy(
                 Err(error)
             }
         }
-    });
-    submit
-        .await
-        .unwrap_or_else(|error| Err(translate::ambiguous(&error.to_string(), None)))
+    })
+    .await
 }
 
 /// Without a place in the ledger a retry would buy a second task, so nothing is submitted.

@@ -18,7 +18,7 @@ use hyper::{
 use uuid::Uuid;
 
 use super::relayed::Download;
-use super::watchdog::Watchdog;
+use super::watchdog::Leash;
 use crate::{
     api_error::{ApiError, Retry, Said},
     ledger::Receipt,
@@ -50,7 +50,7 @@ pub(super) enum ReplyBody {
     Answer {
         full: Full<Bytes>,
         receipt: Option<Receipt>,
-        _watchdog: Option<Watchdog>,
+        _leash: Option<Leash>,
     },
     /// Each piece is written as it comes.
     Pieces(Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send>>),
@@ -117,11 +117,11 @@ pub(super) fn json(body: impl Into<Bytes>) -> Reply {
 }
 
 /// An answer that has been paid for.
-pub(super) fn answer(body: Bytes, receipt: Receipt, watchdog: Option<Watchdog>) -> Reply {
+pub(super) fn answer(body: Bytes, receipt: Receipt, leash: Option<Leash>) -> Reply {
     json(Bytes::new()).map(|_| ReplyBody::Answer {
         full: Full::new(body),
         receipt: Some(receipt),
-        _watchdog: watchdog,
+        _leash: leash,
     })
 }
 

@@ -7,7 +7,6 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
@@ -15,6 +14,7 @@ use super::{
     body, chat, completions, cors, models, passthrough,
     reply::{self, Reply, ReplyBody},
     slots::{self, Occupying},
+    watchdog::Watchdog,
 };
 use crate::api_error::ApiError;
 
@@ -24,8 +24,8 @@ const SERVED: &str =
 
 /// What is known of a request before it is read.
 pub(super) struct Arrival {
-    /// Cancelled to end the connection that the request came on.
-    pub(super) connection: CancellationToken,
+    /// Watches the connection that the request came on.
+    pub(super) watchdog: Watchdog,
     /// Its head says in two ways where its body ends.
     pub(super) is_ambiguous: bool,
     /// It came on a connection beyond `server.max_connections`.
@@ -38,7 +38,7 @@ pub(super) async fn handle(
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Response<Occupying<ReplyBody>> {
-    let mut access = Access::new(&request, arrival.connection);
+    let mut access = Access::new(&request, arrival.watchdog);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
@@ -131,12 +131,16 @@ async fn serve(
     match endpoint {
         Endpoint::Chat => chat::complete(app, request, access).await,
         Endpoint::Completions => completions::complete(app, request, access).await,
-        Endpoint::Relayed => passthrough::relay(app, request, access).await,
-        Endpoint::Models => answer(models::list(app, request.headers()).await, access),
-        Endpoint::Model(id) => answer(
-            models::retrieve(app, request.headers(), &id, &mut access).await,
-            access,
-        ),
+        // Out of line, so that the many requests for answers are not as large as these.
+        Endpoint::Relayed => Box::pin(passthrough::relay(app, request, access)).await,
+        Endpoint::Models => {
+            let list = Box::pin(models::list(app, request.headers())).await;
+            answer(list, access)
+        }
+        Endpoint::Model(id) => {
+            let model = Box::pin(models::retrieve(app, request.headers(), &id, &mut access)).await;
+            answer(model, access)
+        }
         Endpoint::WrongMethod(allowed) => wrong_method(request.method(), allowed, access),
         Endpoint::Unknown => refuse(&unknown_route(&request, &app.settings.passthrough), access),
     }

@@ -3,6 +3,8 @@ use std::time::Duration;
 /// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// How many threads serve connections; 0 for none besides whoever accepts them.
+    pub threads: usize,
     /// The longest request body that is read, in bytes.
     pub max_body: usize,
     /// The most requests that are being answered: of the paths that buy tasks or are relayed, until the last byte of

@@ -17,7 +17,9 @@ use crate::api_error::{ApiError, Retry};
 /// When a refused client should come again. Answers take seconds, and the official SDKs come again only twice.
 const COME_AGAIN: Duration = Duration::from_secs(5);
 
-/// A bounded number of places. Whoever finds none free is turned away: nobody waits for one.
+/// A bounded number of places. Whoever finds none free is turned away: nobody waits for one. Cheap to clone; all clones
+/// are one.
+#[derive(Clone)]
 pub(super) struct Slots {
     free: Arc<Semaphore>,
     taken: TaskTracker,

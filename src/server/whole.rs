@@ -73,7 +73,7 @@ fn on_time(
             if let Some(served) = &completion.served {
                 say(&mut headers, reply::MODEL, served);
             }
-            let reply = reply::answer(completion.json, receipt, access.take_watchdog());
+            let reply = reply::answer(completion.json, receipt, access.take_leash());
             headers.insert(reply::PROCESSING, HeaderValue::from(access.milliseconds()));
             access.finish(reply.status(), None);
             reply

@@ -111,6 +111,14 @@ impl Upstream {
         })
     }
 
+    /// The same upstream, reached over connections that nobody else uses.
+    pub fn with_connections_of_its_own(&self) -> Self {
+        Self {
+            pool: Arc::new(self.pool.emptied()),
+            ..self.clone()
+        }
+    }
+
     /// The configured key, which then serves every caller.
     pub fn own_key(&self) -> Option<&Key> {
         self.key.as_ref()

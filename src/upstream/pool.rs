@@ -53,6 +53,7 @@ pub(super) struct Pool {
 }
 
 /// What is there to be used again.
+#[derive(Default)]
 pub(super) struct Shelf {
     idle: Mutex<Idle>,
     shared: Mutex<Vec<Shared>>,
@@ -91,10 +92,16 @@ impl Pool {
             connector,
             // An authority has only characters that a header may have.
             host: HeaderValue::try_from(host).unwrap_or(HeaderValue::from_static("")),
-            shelf: Arc::new(Shelf {
-                idle: Mutex::default(),
-                shared: Mutex::default(),
-            }),
+            shelf: Arc::default(),
+        }
+    }
+
+    /// A pool for the same origin, without connections.
+    pub(super) fn emptied(&self) -> Self {
+        Self {
+            connector: self.connector.clone(),
+            host: self.host.clone(),
+            shelf: Arc::default(),
         }
     }
 
@@ -112,7 +119,9 @@ impl Pool {
             } else if let Some(connection) = self.shelf.take().await {
                 self.send_own(connection, request).await
             } else {
-                return self.send_anew(request).await;
+                // Out of line, because a future that connects is several times as large as all the others, which would
+                // have to carry it.
+                return Box::pin(self.send_anew(request)).await;
             };
             match sent {
                 Err((SendError::Unsent(_), Some(unsent))) => request = *unsent,

@@ -1,0 +1,123 @@
+use std::{
+    convert::Infallible,
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::Watcher},
+};
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::sleep};
+
+use super::{
+    App, Settings,
+    framing::{HeadWatch, Verdict},
+    route::{self, Arrival},
+    watchdog::Watchdog,
+    wire::Wire,
+};
+
+/// The longest request head. Official clients send about one KiB.
+const LONGEST_HEAD: usize = 64 << 10;
+/// How long a connection for which there is no room may take to ask and to be told.
+const SURPLUS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves connections over HTTP/1 and HTTP/2.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<auto::Builder<TokioExecutor>>);
+
+/// A connection that may be served.
+pub(crate) struct Admitted {
+    /// Its share of the room.
+    pub(super) place: OwnedSemaphorePermit,
+    /// There was no room, so that it is only told so.
+    pub(super) is_surplus: bool,
+    /// By which its end is waited for when foxbridge stops.
+    pub(super) watcher: Watcher,
+}
+
+impl Server {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.read_timeout)
+            .max_buf_size(LONGEST_HEAD);
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(LONGEST_HEAD as u32)
+            .keep_alive_interval(Some(Duration::from_secs(30)));
+        Self(Arc::new(server))
+    }
+
+    /// Serves a connection to its end.
+    pub(super) fn serve(
+        &self,
+        app: Arc<App>,
+        stream: TcpStream,
+        admitted: Admitted,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let server = self.0.clone();
+        async move {
+            let Admitted {
+                place,
+                is_surplus,
+                watcher,
+            } = admitted;
+            let has_spoken = Arc::new(AtomicBool::new(false));
+            let ambiguous = Verdict::default();
+            let heads = HeadWatch::new(ambiguous.clone());
+            let watchdog = Watchdog::default();
+            let read_timeout = app.settings.read_timeout;
+            let service = service_fn({
+                let (has_spoken, watchdog) = (has_spoken.clone(), watchdog.clone());
+                move |request| {
+                    has_spoken.store(true, Ordering::Relaxed);
+                    let app = app.clone();
+                    let arrival = Arrival {
+                        watchdog: watchdog.clone(),
+                        is_ambiguous: ambiguous.take(),
+                        is_surplus,
+                    };
+                    async move { Ok::<_, Infallible>(route::handle(app, request, arrival).await) }
+                }
+            });
+            let wire = Wire::new(stream, heads, read_timeout);
+            let connection = server.serve_connection(TokioIo::new(wire), service);
+            let connection = watcher.watch(connection.into_owned());
+            tokio::pin!(connection);
+            // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough
+            // for that needs a limit of its own.
+            let first = async {
+                if is_surplus {
+                    return sleep(SURPLUS_PATIENCE.min(read_timeout)).await;
+                }
+                sleep(read_timeout).await;
+                if has_spoken.load(Ordering::Relaxed) {
+                    future::pending().await
+                }
+            };
+            let served = tokio::select! {
+                biased;
+                served = &mut connection => served,
+                () = watchdog.bites() => {
+                    tracing::info!("a client did not take its answer by the deadline; its connection is ended");
+                    return;
+                }
+                () = first => return,
+            };
+            if let Err(error) = served {
+                tracing::debug!(error = &*error, "a client's connection ended early");
+            }
+            drop(place);
+        }
+    }
+}

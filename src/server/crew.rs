@@ -1,0 +1,155 @@
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use tokio::{
+    net::TcpStream,
+    runtime,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use super::{
+    App,
+    connection::{Admitted, Server},
+};
+
+/// Whoever serves the connections that were admitted.
+///
+/// A connection stays with one thread, and so does everything that is done for it: its requests, their upstream
+/// connections, their timers. Nothing on the way of a request or a chunk goes from one thread to another.
+pub(crate) enum Crew {
+    /// The runtime that it is used on.
+    Here(Arc<App>, Server),
+    Threads(Vec<Hand>),
+}
+
+/// One thread, with a runtime and an [`App`] of its own.
+pub(crate) struct Hand {
+    /// `None` when no more will come.
+    connections: Option<UnboundedSender<Handed>>,
+    /// How many it has.
+    load: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A connection on its way to a thread.
+struct Handed {
+    socket: std::net::TcpStream,
+    admitted: Admitted,
+    load: Load,
+}
+
+/// One connection of those that a thread has.
+struct Load(Arc<AtomicUsize>);
+
+impl Crew {
+    /// As many threads as `server.threads` says; with none, the connections are served on the runtime of whoever admits
+    /// them.
+    ///
+    /// # Errors
+    /// When the operating system gives no more threads or files.
+    pub(crate) fn muster(app: &Arc<App>) -> io::Result<Self> {
+        match app.settings.threads {
+            0 => Ok(Self::Here(app.clone(), Server::new(&app.settings))),
+            threads => (0..threads)
+                .map(|_| Hand::new(app.for_another_thread()))
+                .collect::<io::Result<_>>()
+                .map(Self::Threads),
+        }
+    }
+
+    /// Has a connection served by the thread that has the fewest.
+    pub(crate) fn serve(&self, stream: TcpStream, admitted: Admitted) {
+        match self {
+            Self::Here(app, server) => {
+                tokio::spawn(server.serve(app.clone(), stream, admitted));
+            }
+            Self::Threads(hands) => {
+                let idlest = hands.iter().min_by_key(|hand| hand.load.load(Ordering::Relaxed));
+                if let Some(hand) = idlest {
+                    hand.take(stream, admitted);
+                }
+            }
+        }
+    }
+}
+
+impl Hand {
+    fn new(app: App) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (connections, handed) = unbounded_channel();
+        let thread = thread::Builder::new()
+            .name("foxbridge-serve".into())
+            .spawn(move || {
+                runtime.block_on(serve_all(Arc::new(app), handed));
+                // What was given up ends here; a name lookup that hangs does not hold up the exit.
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            connections: Some(connections),
+            load: Arc::default(),
+            thread: Some(thread),
+        })
+    }
+
+    fn take(&self, stream: TcpStream, admitted: Admitted) {
+        // Only the runtime that waits for a socket may have it.
+        let socket = match stream.into_std() {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "a connection could not be handed on"),
+        };
+        self.load.fetch_add(1, Ordering::Relaxed);
+        let handed = Handed {
+            socket,
+            admitted,
+            load: Load(self.load.clone()),
+        };
+        if let Some(connections) = &self.connections {
+            // A thread ends before its last connection only by a defect, which has been told then.
+            let _ = connections.send(handed);
+        }
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.connections = None;
+        if let Some(thread) = self.thread.take() {
+            // What made it panic has been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves what is handed over, until no more will come.
+async fn serve_all(app: Arc<App>, mut handed: UnboundedReceiver<Handed>) {
+    let server = Server::new(&app.settings);
+    while let Some(Handed {
+        socket,
+        admitted,
+        load,
+    }) = handed.recv().await
+    {
+        match TcpStream::from_std(socket) {
+            Ok(stream) => {
+                let served = server.serve(app.clone(), stream, admitted);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(load);
+                });
+            }
+            Err(error) => tracing::error!(%error, "a connection could not be handed on"),
+        }
+    }
+}
