@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foxbridge::json::{self, RawObject};
-use serde_json::value::RawValue;
+use foxbridge::json::{Raw, RawObject};
 
 /// What a client has made of the chunks that it was sent.
 #[derive(Debug, Default)]
@@ -52,7 +51,7 @@ impl Client {
             *self.envelope.get_or_insert_with(|| envelope.clone()),
             envelope
         );
-        let choices = chunk.get("choices").and_then(json::array).unwrap();
+        let choices = chunk.get("choices").and_then(Raw::array).unwrap();
         let has_usage = chunk.present("usage").is_some();
         assert_eq!(has_usage, choices.is_empty(), "a chunk of its own");
         if has_usage {
@@ -106,7 +105,7 @@ impl Choice {
                 "content_filter",
                 "function_call",
             ];
-            assert!(known.contains(&json::string(reason).unwrap().as_ref()));
+            assert!(known.contains(&Raw::string(reason).unwrap().as_ref()));
             self.reason = Some(reason.get().to_owned());
         }
     }
@@ -120,7 +119,7 @@ impl Choice {
         ] {
             text.push_str(&words.string(name).unwrap_or_default());
         }
-        let calls = words.get("tool_calls").and_then(json::array);
+        let calls = words.get("tool_calls").and_then(Raw::array);
         for (at, call) in calls.unwrap_or_default().into_iter().enumerate() {
             let call = RawObject::of(call).expect("a call");
             let index = number(call.get("index")).unwrap_or(at as u64);
@@ -132,6 +131,6 @@ impl Choice {
     }
 }
 
-fn number(value: Option<&RawValue>) -> Option<u64> {
+fn number(value: Option<Raw>) -> Option<u64> {
     value.and_then(|value| value.get().parse().ok())
 }

@@ -6,7 +6,7 @@ mod client;
 use bytes::Bytes;
 use foxbridge::{
     fox::Frame,
-    json::{self, RawObject},
+    json::{Raw, RawObject},
     relay::{Heard, Purpose, Telling},
     sse::{Decoder, Item},
     translate::{Chunk, Identity, NotAChunk, completion, tail},
@@ -168,7 +168,7 @@ fn chunks(stream: &[u8]) -> Vec<Bytes> {
 fn choices(completion: &[u8]) -> Vec<Choice> {
     let text = std::str::from_utf8(completion).unwrap();
     let completion = RawObject::parse(text).unwrap();
-    let choices = completion.get("choices").and_then(json::array).unwrap();
+    let choices = completion.get("choices").and_then(Raw::array).unwrap();
     let choices = choices.into_iter().map(|choice| {
         let choice = RawObject::of(choice).unwrap();
         let mut read = Choice::finished(choice.present("finish_reason").unwrap().get());

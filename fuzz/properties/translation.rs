@@ -4,11 +4,10 @@ use bytes::Bytes;
 use foxbridge::{
     api_error::ApiError,
     fox::Submission,
-    json::{self, RawObject},
+    json::{self, Raw, RawObject},
     openai::{ChatRequest, RequestFault},
     translate::{ByModel, Dialect, Pattern, Settings, TextChunks, Wait, draft},
 };
-use serde_json::value::RawValue;
 
 const CLAUDE_MAX_TOKENS: u32 = 4096;
 const GPT_MIN_TOKENS: u32 = 16;
@@ -137,7 +136,7 @@ fn check_submission(
         Some(name) => assert_eq!(sent.string("model").as_deref(), Some(name.as_str())),
         None => assert_eq!(text(sent.get("model")), text(request.object.get("model"))),
     }
-    let streams = sent.get("stream").map(RawValue::get);
+    let streams = sent.get("stream").map(Raw::get);
     assert_eq!(streams.unwrap_or("false") == "true", submission.streams());
     assert_ne!(streams, Some("null"));
     check_limit(request, &sent, renamed.as_deref().unwrap_or(&request.model));
@@ -151,7 +150,7 @@ fn check_submission(
 fn check_limit(request: &ChatRequest, sent: &RawObject, model: &str) {
     assert!(sent.get("max_completion_tokens").is_none());
     let asked = request.max_completion_tokens.or(request.max_tokens);
-    let limit = sent.present("max_tokens").map(RawValue::get);
+    let limit = sent.present("max_tokens").map(Raw::get);
     let model = model.to_ascii_lowercase();
     match asked {
         None if model.starts_with("claude-") => {
@@ -167,7 +166,7 @@ fn check_limit(request: &ChatRequest, sent: &RawObject, model: &str) {
 
 fn check_messages(request: &ChatRequest, sent: &RawObject) {
     let messages = |of: &RawObject<'_>| -> Vec<String> {
-        let messages = of.get("messages").and_then(json::array).unwrap();
+        let messages = of.get("messages").and_then(Raw::array).unwrap();
         messages.iter().map(|one| one.get().to_owned()).collect()
     };
     let (before, after) = (messages(&request.object), messages(sent));
@@ -177,7 +176,7 @@ fn check_messages(request: &ChatRequest, sent: &RawObject) {
         assert_eq!(kept(before, &["content"]), kept(after, &["content"]));
         let (before, after) = (object(before), object(after));
         let (before, after) = (before.get("content"), after.get("content"));
-        match (before.and_then(json::array), after.and_then(json::array)) {
+        match (before.and_then(Raw::array), after.and_then(Raw::array)) {
             (Some(before), Some(after)) => {
                 assert_eq!(before.len(), after.len());
                 before
@@ -190,8 +189,8 @@ fn check_messages(request: &ChatRequest, sent: &RawObject) {
     }
 }
 
-fn check_part(before: &RawValue, after: &RawValue) {
-    let kind = |part: &RawValue| {
+fn check_part(before: Raw, after: Raw) {
+    let kind = |part: Raw| {
         object(part.get().as_bytes())
             .string("type")
             .unwrap()
@@ -229,7 +228,7 @@ fn kept<'a>(body: &'a [u8], understood: &[&str]) -> Vec<(&'a str, &'a str)> {
     let members = members.members();
     members
         .filter(|(name, _)| {
-            let name = json::string(name).unwrap();
+            let name = name.string().unwrap();
             !understood.contains(&&*name)
         })
         .map(|(name, value)| (name.get(), value.get()))
@@ -243,6 +242,6 @@ fn object(body: &[u8]) -> RawObject<'_> {
     RawObject::parse(text).unwrap()
 }
 
-fn text(value: Option<&RawValue>) -> Option<&str> {
-    value.map(RawValue::get)
+fn text(value: Option<Raw<'_>>) -> Option<&str> {
+    value.map(Raw::get)
 }

@@ -1,8 +1,6 @@
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
-use crate::json::{self, RawObject};
+use crate::json::{Raw, RawObject};
 
 /// How often a message is looked into for another error written inside it.
 const NESTING: usize = 4;
@@ -26,22 +24,20 @@ impl Failure {
         let object = RawObject::parse(text).ok()?;
         let error = object.present("error").or_else(|| {
             // Some fronts leave the envelope out.
-            object
-                .get("message")
-                .and_then(|_| serde_json::from_str(text).ok())
+            object.get("message").and_then(|_| Raw::parse(text).ok())
         })?;
         Self::read(error)
     }
 
     /// Reads the `error` of a failed task.
-    pub fn of_task(error: Option<&RawValue>) -> Self {
+    pub fn of_task(error: Option<Raw>) -> Self {
         error
             .and_then(Self::read)
             .unwrap_or_else(|| Self::plain("the task failed, and the upstream gave no reason"))
     }
 
     /// Reads what a cancelled task says, which is mostly nothing.
-    pub fn cancelled(error: Option<&RawValue>) -> Self {
+    pub fn cancelled(error: Option<Raw>) -> Self {
         let mut failure = error
             .and_then(Self::read)
             .unwrap_or_else(|| Self::plain("the task was cancelled upstream"));
@@ -69,8 +65,8 @@ impl Failure {
         }
     }
 
-    fn read(error: &RawValue) -> Option<Self> {
-        if let Some(message) = json::string(error) {
+    fn read(error: Raw) -> Option<Self> {
+        if let Some(message) = Raw::string(error) {
             return Some(Self::plain(&innermost(&message)));
         }
         let error = RawObject::of(error)?;
@@ -96,8 +92,8 @@ impl Failure {
 }
 
 /// Codes are strings for OpenAI's clients, also where a provider sends a number.
-fn as_text(value: &RawValue) -> String {
-    json::string(value).map_or_else(|| value.get().to_string(), Cow::into_owned)
+fn as_text(value: Raw) -> String {
+    Raw::string(value).map_or_else(|| value.get().to_string(), Cow::into_owned)
 }
 
 /// The sentence inside a message that is itself an error written as JSON, possibly several times over.
@@ -116,7 +112,7 @@ fn inner(message: &str) -> Option<String> {
     // Providers like to put a few words in front: `upstream error: {"error":…}`.
     let object = RawObject::parse(message.get(message.find('{')?..)?).ok()?;
     let error = match object.present("error") {
-        Some(error) => match json::string(error) {
+        Some(error) => match Raw::string(error) {
             Some(text) => return Some(text.into_owned()),
             None => RawObject::of(error)?,
         },
@@ -144,6 +140,7 @@ fn shortened(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::quote;
 
     #[test]
     fn refusals() {
@@ -184,7 +181,7 @@ mod tests {
     #[test]
     fn nested_provider_errors_become_one_sentence() {
         let provider = r#"{"error":{"message":"image too large","code":"bad_image"}}"#;
-        let twice = format!(r#"{{"error":{}}}"#, json::quote(provider));
+        let twice = format!(r#"{{"error":{}}}"#, quote(provider));
         for message in [
             provider.to_string(),
             twice,
@@ -192,18 +189,18 @@ mod tests {
         ] {
             let error = format!(
                 r#"{{"code":"provider_error","message":{}}}"#,
-                json::quote(&message)
+                quote(&message)
             );
-            let raw: &RawValue = serde_json::from_str(&error).unwrap();
+            let raw = Raw::parse(&error).unwrap();
             let failure = Failure::of_task(Some(raw));
             assert_eq!(failure.message, "image too large");
             assert_eq!(failure.code.as_deref(), Some("provider_error"));
         }
         let raw = format!(
             r#"{{"message":"Provider returned error","metadata":{{"raw":{}}}}}"#,
-            json::quote(provider)
+            quote(provider)
         );
-        let raw: &RawValue = serde_json::from_str(&raw).unwrap();
+        let raw = Raw::parse(&raw).unwrap();
         assert_eq!(Failure::of_task(Some(raw)).message, "image too large");
     }
 

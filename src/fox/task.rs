@@ -1,8 +1,7 @@
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::Failure;
-use crate::json::{self, RawObject};
+use crate::json::{Raw, RawObject};
 
 /// A task as a submit or a query shows it (CONTRACT.md, sections 1 and 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +63,8 @@ impl Task {
     }
 }
 
-fn first_result(results: &RawValue) -> Option<&RawValue> {
-    json::array(results)?
+fn first_result(results: Raw) -> Option<Raw> {
+    Raw::array(results)?
         .into_iter()
         .next()
         .filter(|result| result.get().starts_with('{'))

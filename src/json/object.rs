@@ -1,7 +1,8 @@
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Error, IgnoredAny};
+
+use super::Raw;
 
 /// How many members an object may have that is looked into: members cost memory, and nobody writes as many.
 const MAX_MEMBERS: usize = 10_000;
@@ -9,45 +10,72 @@ const MAX_MEMBERS: usize = 10_000;
 /// A JSON object whose members are known by name and kept as the bytes that they came in.
 #[derive(Debug, Clone, Default)]
 pub struct RawObject<'a> {
-    members: Vec<(&'a RawValue, &'a RawValue)>,
+    members: Vec<(Raw<'a>, Raw<'a>)>,
+    /// Whether a name is written with an escape, which is allowed and rare.
+    has_escapes: bool,
 }
 
 impl<'a> RawObject<'a> {
     /// Reads the outermost level of `text`; deeper levels are checked for syntax only.
     pub fn parse(text: &'a str) -> serde_json::Result<Self> {
-        serde_json::from_str(text)
+        let raw = Raw::parse(text)?;
+        if !raw.get().starts_with('{') {
+            // serde_json has the words for it.
+            return serde_json::from_str::<HashMap<String, IgnoredAny>>(text)
+                .map(|_| Self::default());
+        }
+        Self::of(raw).ok_or_else(|| {
+            serde_json::Error::custom(format_args!(
+                "an object has more than {MAX_MEMBERS} members"
+            ))
+        })
     }
 
-    /// Reads `value` if it is an object.
-    pub fn of(value: &'a RawValue) -> Option<Self> {
+    /// Reads `value` if it is an object, and one of a size that is looked into.
+    pub fn of(value: Raw<'a>) -> Option<Self> {
         if !value.get().starts_with('{') {
             return None;
         }
-        Self::parse(value.get()).ok()
+        let mut members = Vec::with_capacity(8);
+        let mut has_escapes = false;
+        for (name, value) in value.members() {
+            if members.len() == MAX_MEMBERS {
+                return None;
+            }
+            has_escapes |= name.get().as_bytes().contains(&b'\\');
+            members.push((name, value));
+        }
+        Some(Self {
+            members,
+            has_escapes,
+        })
     }
 
     /// The member of this name, `null` included; the last one where a careless writer repeats a name.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.members
-            .iter()
-            .rev()
-            .find(|(key, _)| is_named(key.get(), name))
-            .map(|&(_, value)| value)
+    pub fn get(&self, name: &str) -> Option<Raw<'a>> {
+        let mut members = self.members.iter().rev();
+        let found = match self.has_escapes {
+            false => members.find(|(key, _)| {
+                key.get().get(1..=name.len()) == Some(name) && key.get().len() == name.len() + 2
+            }),
+            true => members.find(|(key, _)| is_named(key.get(), name)),
+        };
+        found.map(|&(_, value)| value)
     }
 
     /// The member of this name unless it is `null`.
-    pub fn present(&self, name: &str) -> Option<&'a RawValue> {
+    pub fn present(&self, name: &str) -> Option<Raw<'a>> {
         self.get(name).filter(|value| value.get() != "null")
     }
 
     /// Each member as its quoted name and its value.
-    pub fn members(&self) -> impl Iterator<Item = (&'a RawValue, &'a RawValue)> {
+    pub fn members(&self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
         self.members.iter().copied()
     }
 
     /// The text of the member of this name, if it is a string.
     pub fn string(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.get(name).and_then(super::string)
+        self.get(name).and_then(Raw::string)
     }
 
     /// The object that is the member of this name.
@@ -56,14 +84,10 @@ impl<'a> RawObject<'a> {
     }
 
     /// Starts a changed copy; what is not touched stays as it is, byte for byte.
-    pub fn edit(&self) -> Edit<'a> {
+    pub fn edit(&self) -> Edit<'_> {
         Edit {
-            members: self
-                .members
-                .iter()
-                .map(|(key, value)| (Cow::Borrowed(key.get()), Cow::Borrowed(value.get())))
-                .collect(),
-            changed: false,
+            before: &self.members,
+            changed: None,
         }
     }
 }
@@ -71,99 +95,82 @@ impl<'a> RawObject<'a> {
 /// An object being changed. Values are JSON text.
 #[derive(Debug)]
 pub struct Edit<'a> {
-    members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    changed: bool,
+    before: &'a [(Raw<'a>, Raw<'a>)],
+    /// `None` while nothing has been changed.
+    changed: Option<Vec<Member<'a>>>,
 }
+
+/// A quoted name and a value.
+type Member<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 impl<'a> Edit<'a> {
     /// Gives the member of this name another value, where it stands; adds it last where there is none.
     pub fn set(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
         let value = value.into();
-        self.changed = true;
-        match self.members.iter_mut().find(|(key, _)| is_named(key, name)) {
+        let members = self.changed();
+        match members.iter_mut().find(|(key, _)| is_named(key, name)) {
             Some(member) => member.1 = value,
-            None => self.members.push((Cow::Owned(super::quote(name)), value)),
+            None => members.push((Cow::Owned(super::quote(name)), value)),
         }
     }
 
     /// Takes the member of this name away and gives back its value.
     pub fn remove(&mut self, name: &str) -> Option<Cow<'a, str>> {
-        let at = self
-            .members
-            .iter()
-            .position(|(key, _)| is_named(key, name))?;
-        self.changed = true;
-        Some(self.members.remove(at).1)
+        if self.changed.is_none() && !self.before.iter().any(|(key, _)| is_named(key.get(), name)) {
+            return None;
+        }
+        let members = self.changed();
+        let at = members.iter().position(|(key, _)| is_named(key, name))?;
+        Some(members.remove(at).1)
     }
 
     /// The new text, or `None` when nothing was changed and the old text still serves.
     pub fn finish(self) -> Option<String> {
-        self.changed.then(|| self.text())
+        self.changed.as_deref().map(text)
     }
 
     /// The text, changed or not.
-    pub fn text(&self) -> String {
-        let length: usize = self
-            .members
-            .iter()
-            .map(|(k, v)| k.len() + v.len() + 2)
-            .sum();
-        let mut text = String::with_capacity(length + 2);
-        text.push('{');
-        for (at, (key, value)) in self.members.iter().enumerate() {
-            if at > 0 {
-                text.push(',');
-            }
-            text.push_str(key);
-            text.push(':');
-            text.push_str(value);
-        }
-        text.push('}');
-        text
+    pub fn text(mut self) -> String {
+        text(self.changed())
     }
+
+    fn changed(&mut self) -> &mut Vec<Member<'a>> {
+        self.changed.get_or_insert_with(|| {
+            let members = self.before.iter();
+            let borrowed = |&(key, value): &(Raw<'a>, Raw<'a>)| {
+                (Cow::Borrowed(key.get()), Cow::Borrowed(value.get()))
+            };
+            members.map(borrowed).collect()
+        })
+    }
+}
+
+fn text(members: &[Member]) -> String {
+    let length: usize = members.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
+    let mut text = String::with_capacity(length + 2);
+    text.push('{');
+    for (at, (key, value)) in members.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(key);
+        text.push(':');
+        text.push_str(value);
+    }
+    text.push('}');
+    text
 }
 
 /// Whether the quoted JSON text `key` spells `name`.
 fn is_named(key: &str, name: &str) -> bool {
-    match key
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(inner) if inner == name => true,
-        Some(inner) if inner.contains('\\') => {
-            serde_json::from_str::<String>(key).is_ok_and(|spelled| spelled == name)
-        }
-        _ => false,
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawObject<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some(member) = map.next_entry::<&RawValue, &RawValue>()? {
-                    if members.len() == MAX_MEMBERS {
-                        return Err(A::Error::custom(format_args!(
-                            "an object has more than {MAX_MEMBERS} members"
-                        )));
-                    }
-                    members.push(member);
-                }
-                Ok(RawObject { members })
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
+    let Some(inner) = key.get(1..key.len().saturating_sub(1)) else {
+        return false;
+    };
+    // A name that is written with escapes is longer than what it spells.
+    inner == name
+        || inner.len() > name.len()
+            && inner.contains('\\')
+            && serde_json::from_str::<String>(key).is_ok_and(|spelled| spelled == name)
 }
 
 #[cfg(test)]
@@ -174,7 +181,7 @@ mod tests {
     fn members_are_found_however_their_name_is_spelled() {
         let object = RawObject::parse(r#" {"a":1, "m\u006fdel" : "x", "n":null} "#).unwrap();
         assert_eq!(object.string("model").as_deref(), Some("x"));
-        assert_eq!(object.get("n").map(RawValue::get), Some("null"));
+        assert_eq!(object.get("n").map(Raw::get), Some("null"));
         assert!(object.present("n").is_none());
         assert!(object.get("b").is_none());
     }

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
+
+use super::raw::behind_string;
 
 /// How deep objects and arrays may nest: what serde_json and most other readers take at most.
 pub const MAX_DEPTH: usize = 128;
@@ -31,7 +33,8 @@ pub fn check(text: &str) -> Result<(), Fault> {
         at += 1;
         match byte {
             b'"' => {
-                let end = string_end(bytes, at);
+                let behind = behind_string(bytes, at);
+                let end = behind - 1;
                 let string = text.get(at..end).unwrap_or_default();
                 if has_lone_surrogate(string) {
                     return Err(Fault::LoneSurrogate);
@@ -40,7 +43,7 @@ pub fn check(text: &str) -> Result<(), Fault> {
                     names.push(string);
                     name_is_next = false;
                 }
-                at = end + 1;
+                at = behind;
             }
             b'{' | b'[' => {
                 if open.len() == MAX_DEPTH {
@@ -76,18 +79,6 @@ pub fn check(text: &str) -> Result<(), Fault> {
 struct Open {
     is_object: bool,
     first_name: usize,
-}
-
-/// Where the string that begins at `at` (behind its opening quote) has its closing quote.
-fn string_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            return at;
-        }
-        at += 2;
-    }
-    bytes.len()
 }
 
 /// Whether the inside of a string has half a surrogate pair among its escapes.

@@ -1,9 +1,7 @@
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::RequestFault;
-use crate::json::{self, RawObject};
+use crate::json::{self, Raw, RawObject};
 
 /// A `POST /v1/chat/completions` body: checked as far as foxbridge must understand it, and otherwise as it came.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl<'a> ChatRequest<'a> {
         let object = parse_object(body, "'model' and 'messages'")?;
         let model = match object.present("model") {
             None => return Err(RequestFault::missing("model")),
-            Some(value) => json::string(value)
+            Some(value) => Raw::string(value)
                 .ok_or_else(|| RequestFault::wrong_type("model", "a string", json::kind(value)))?,
         };
         if model.trim().is_empty() {
@@ -80,7 +78,7 @@ impl<'a> ChatRequest<'a> {
         let asks = |name| {
             object
                 .present(name)
-                .is_some_and(|value: &RawValue| value.get() != "\"none\"")
+                .is_some_and(|value: Raw| value.get() != "\"none\"")
         };
         let asks_for_reasoning = asks("reasoning_effort") || asks("reasoning");
         Ok(Self {
@@ -135,7 +133,7 @@ fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
     let value = object
         .present("messages")
         .ok_or_else(|| RequestFault::missing("messages"))?;
-    let messages = json::array(value).ok_or_else(|| match json::kind(value) {
+    let messages = Raw::array(value).ok_or_else(|| match json::kind(value) {
         "an array" => RequestFault::invalid_value(
             "messages",
             format!(
@@ -158,12 +156,12 @@ fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
     Ok(())
 }
 
-fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
+fn check_message(value: Raw, path: &str) -> Result<(), RequestFault> {
     let message = RawObject::of(value)
         .ok_or_else(|| RequestFault::wrong_type(path, "an object", json::kind(value)))?;
     let role = match message.present("role") {
         None => return Err(RequestFault::missing(&format!("{path}.role"))),
-        Some(value) => json::string(value).ok_or_else(|| {
+        Some(value) => Raw::string(value).ok_or_else(|| {
             RequestFault::wrong_type(format!("{path}.role"), "a string", json::kind(value))
         })?,
     };
@@ -182,7 +180,7 @@ fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
     if json::kind(content) == "a string" {
         return Ok(());
     }
-    let parts = json::array(content).ok_or_else(|| {
+    let parts = Raw::array(content).ok_or_else(|| {
         RequestFault::wrong_type(
             &path,
             "a string or an array of content parts",
@@ -195,7 +193,7 @@ fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
             .ok_or_else(|| RequestFault::wrong_type(&path, "an object", json::kind(part)))?;
         match part.present("type") {
             None => return Err(RequestFault::missing(&format!("{path}.type"))),
-            Some(kind) if json::string(kind).is_none() => {
+            Some(kind) if Raw::string(kind).is_none() => {
                 return Err(RequestFault::wrong_type(
                     format!("{path}.type"),
                     "a string",
@@ -208,8 +206,8 @@ fn check_message(value: &RawValue, path: &str) -> Result<(), RequestFault> {
     Ok(())
 }
 
-fn boolean(value: Option<&RawValue>, param: &str) -> Result<bool, RequestFault> {
-    match value.map(RawValue::get) {
+fn boolean(value: Option<Raw>, param: &str) -> Result<bool, RequestFault> {
+    match value.map(Raw::get) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(RequestFault::wrong_type(

@@ -1,7 +1,5 @@
-use serde_json::value::RawValue;
-
 use super::{RequestFault, chat::parse_object};
-use crate::json::{self, RawObject};
+use crate::json::{self, Raw, RawObject};
 
 /// The most alternatives to a token that the legacy API tells.
 const MAX_LOGPROBS: u32 = 5;
@@ -17,9 +15,9 @@ const OF_CHATS: [&str; 3] = ["messages", "tools", "functions"];
 pub struct CompletionRequest<'a> {
     pub object: RawObject<'a>,
     /// The one prompt: a JSON string as the client wrote it.
-    pub prompt: &'a RawValue,
+    pub prompt: Raw<'a>,
     /// How many alternatives to each token are asked for, 0 to 5; absent where no probabilities are.
-    pub logprobs: Option<&'a RawValue>,
+    pub logprobs: Option<Raw<'a>>,
 }
 
 impl<'a> CompletionRequest<'a> {
@@ -61,19 +59,19 @@ impl<'a> CompletionRequest<'a> {
 
 /// One HTTP request buys one task, so that a retry or a failure never concerns more than one bill. Several prompts
 /// would be several tasks.
-fn one_prompt(value: &RawValue) -> Result<&RawValue, RequestFault> {
+fn one_prompt(value: Raw) -> Result<Raw, RequestFault> {
     const EXPECTED: &str = "a string or an array of one string";
-    if json::string(value).is_some() {
+    if Raw::string(value).is_some() {
         return Ok(value);
     }
-    let prompts = json::array(value)
+    let prompts = Raw::array(value)
         .ok_or_else(|| RequestFault::wrong_type("prompt", EXPECTED, json::kind(value)))?;
     let wrong = prompts
         .iter()
         .enumerate()
-        .find(|(_, prompt)| json::string(prompt).is_none());
+        .find(|(_, prompt)| prompt.string().is_none());
     match (wrong, prompts.as_slice()) {
-        (Some((_, prompt)), _) if ["a number", "an array"].contains(&json::kind(prompt)) => {
+        (Some((_, prompt)), _) if ["a number", "an array"].contains(&json::kind(*prompt)) => {
             Err(unsupported(
                 "prompt",
                 "Unsupported value: 'prompt' holds tokens, which FoxAPI does not take. Send the prompt as a string.",
@@ -82,14 +80,14 @@ fn one_prompt(value: &RawValue) -> Result<&RawValue, RequestFault> {
         (Some((at, prompt)), _) => Err(RequestFault::wrong_type(
             format!("prompt[{at}]"),
             "a string",
-            json::kind(prompt),
+            json::kind(*prompt),
         )),
         (None, []) => Err(RequestFault {
             message: "Invalid 'prompt': empty array. Send one prompt.".into(),
             param: Some("prompt".into()),
             code: Some("empty_array"),
         }),
-        (None, [prompt]) => Ok(prompt),
+        (None, [prompt]) => Ok(*prompt),
         (None, several) => Err(unsupported(
             "prompt",
             format!(
@@ -121,7 +119,7 @@ fn check_echo(object: &RawObject) -> Result<(), RequestFault> {
 
 /// The best `n` of `n` candidates are all of them; only more candidates than answers would be another thing.
 fn check_best_of(object: &RawObject) -> Result<(), RequestFault> {
-    let wanted = object.present("n").map_or("1", RawValue::get);
+    let wanted = object.present("n").map_or("1", Raw::get);
     match object.present("best_of") {
         Some(best_of) if best_of.get() != wanted => Err(unsupported(
             "best_of",
@@ -132,7 +130,7 @@ fn check_best_of(object: &RawObject) -> Result<(), RequestFault> {
     }
 }
 
-fn token_alternatives(value: &RawValue) -> Result<&RawValue, RequestFault> {
+fn token_alternatives(value: Raw) -> Result<Raw, RequestFault> {
     if json::kind(value) != "a number" {
         return Err(RequestFault::wrong_type(
             "logprobs",
@@ -183,7 +181,7 @@ mod tests {
             let body = format!(r#"{{"model":"m",{rest}}}"#);
             let request = CompletionRequest::parse(body.as_bytes()).expect(rest);
             assert_eq!(request.prompt.get(), prompt);
-            assert_eq!(request.logprobs.map(RawValue::get), logprobs);
+            assert_eq!(request.logprobs.map(Raw::get), logprobs);
         }
     }
 

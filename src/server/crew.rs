@@ -70,7 +70,9 @@ impl Crew {
                 tokio::spawn(server.serve(app.clone(), stream, admitted));
             }
             Self::Threads(hands) => {
-                let idlest = hands.iter().min_by_key(|hand| hand.load.load(Ordering::Relaxed));
+                let idlest = hands
+                    .iter()
+                    .min_by_key(|hand| hand.load.load(Ordering::Relaxed));
                 if let Some(hand) = idlest {
                     hand.take(stream, admitted);
                 }
@@ -81,7 +83,9 @@ impl Crew {
 
 impl Hand {
     fn new(app: App) -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (connections, handed) = unbounded_channel();
         let thread = thread::Builder::new()
             .name("foxbridge-serve".into())

@@ -1,15 +1,14 @@
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
     Transcript,
     finish::finish_reason,
     transcript::{Told, is_integer},
+    view::{ChoiceView, View},
 };
 use crate::{
     fox::Failure,
-    json::{self, RawObject},
+    json::{Raw, RawObject},
 };
 
 /// As JSON text.
@@ -32,66 +31,6 @@ pub enum NotAChunk {
     Malformed(String),
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct View<'a> {
-    #[serde(borrow, default)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) created: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) choices: Option<Vec<ChoiceView<'a>>>,
-    #[serde(borrow, default)]
-    pub(super) usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ChoiceView<'a> {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    pub(super) delta: Option<DeltaView<'a>>,
-    #[serde(borrow, default)]
-    pub(super) finish_reason: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct DeltaView<'a> {
-    #[serde(borrow, default)]
-    role: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) tool_calls: Option<Vec<ToolCallView<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ToolCallView<'a> {
-    #[serde(default)]
-    pub(super) index: Option<u64>,
-    #[serde(borrow, default)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) function: Option<FunctionView<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct FunctionView<'a> {
-    #[serde(borrow, default)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) arguments: Option<&'a RawValue>,
-}
-
 impl ChoiceView<'_> {
     /// A choice without an index is known by its place.
     pub(super) fn index(&self, at: usize) -> u64 {
@@ -103,7 +42,7 @@ impl ChoiceView<'_> {
         let Some(delta) = &self.delta else {
             return false;
         };
-        let reason = self.finish_reason.map(RawValue::get);
+        let reason = self.finish_reason.map(Raw::get);
         let has_role = told.is_some_and(|told| told.has_role);
         let is_finished = told.is_some_and(|told| told.finish_reason.is_some());
         self.index.is_some()
@@ -123,7 +62,8 @@ impl<'a> Chunk<'a> {
         let malformed = |error: &dyn std::fmt::Display| NotAChunk::Malformed(error.to_string());
         // What is skipped over is not looked at, so the whole is checked for being text first.
         let text = std::str::from_utf8(data).map_err(|error| malformed(&error))?;
-        let view: View = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        let raw = Raw::parse(text).map_err(|error| malformed(&error))?;
+        let view = View::read(raw).map_err(|unfit| malformed(&unfit))?;
         match (&view.choices, view.error) {
             (None, Some(_)) => Err(NotAChunk::Error(Failure::of_event(data))),
             // Some providers tell an error in mid-stream beside a choice that they call finished.
@@ -174,7 +114,7 @@ impl<'a> Chunk<'a> {
         if !proper_choices {
             let raw = object
                 .get("choices")
-                .and_then(json::array)
+                .and_then(Raw::array)
                 .unwrap_or_default();
             let proper: Vec<String> = raw
                 .into_iter()
@@ -211,8 +151,7 @@ impl<'a> Chunk<'a> {
             object,
             ..
         } = &self.view;
-        let is =
-            |value: &Option<&RawValue>, text: &str| value.is_some_and(|value| value.get() == text);
+        let is = |value: &Option<Raw>, text: &str| value.is_some_and(|value| value.get() == text);
         let has_proper_source = match &told.begun {
             Some(begun) => is(id, &begun.id) && is(created, &begun.created),
             None => {
@@ -235,7 +174,7 @@ fn has_one_twice(choices: &[ChoiceView]) -> bool {
 }
 
 /// A choice with what it lacks, and without a second finish reason.
-fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcript) -> String {
+fn proper_choice(raw: Raw, choice: &ChoiceView, at: usize, told: &Transcript) -> String {
     let before = told.choice(choice.index(at));
     let object = RawObject::of(raw).unwrap_or_default();
     let mut edit = object.edit();
@@ -263,7 +202,7 @@ fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcri
     if calls.iter().any(|call| call.index.is_none()) {
         let raw = delta
             .get("tool_calls")
-            .and_then(json::array)
+            .and_then(Raw::array)
             .unwrap_or_default();
         // The calls of one delta count on from each other, as they will when they have been told.
         let mut so_far = before.cloned().unwrap_or_default();
@@ -284,7 +223,7 @@ fn proper_choice(raw: &RawValue, choice: &ChoiceView, at: usize, told: &Transcri
 }
 
 /// A tool call as deltas have it: with an index, this one where it has none.
-pub(super) fn with_index(index: u64, call: &RawValue) -> String {
+pub(super) fn with_index(index: u64, call: Raw) -> String {
     let Some(object) = RawObject::of(call) else {
         return call.get().to_owned();
     };

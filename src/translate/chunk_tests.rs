@@ -1,4 +1,5 @@
 use super::*;
+use crate::json::quote;
 use crate::translate::Identity;
 use crate::{
     fox::Frame,
@@ -238,7 +239,7 @@ proptest! {
                 member(has[1], r#""object":"chat.completion.chunk","#.into()),
                 member(has[2], r#""created":7,"#.into()),
                 member(has[3], r#""model":"m","#.into()),
-                member(has[4], format!(r#""delta":{{{}"content":{}}},"#, member(has[5], r#""role":"assistant","#.into()), json::quote(text))),
+                member(has[4], format!(r#""delta":{{{}"content":{}}},"#, member(has[5], r#""role":"assistant","#.into()), quote(text))),
                 reasons[*reason],
             )
         }).collect();
@@ -277,7 +278,7 @@ proptest! {
     ) {
         let choice = |at: usize, text: &str| {
             let role = if at == 0 { r#""role":"assistant","# } else { "" };
-            let text = json::quote(text);
+            let text = quote(text);
             format!(r#"{{"index":0,"delta":{{{role}"content":{text}}},"finish_reason":null}}"#)
         };
         let said: Vec<String> =

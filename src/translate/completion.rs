@@ -1,12 +1,11 @@
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::{
     Identity, Transcript,
     finish::finish_reason,
     transcript::{Told, is_integer},
 };
-use crate::json::{self, RawObject, quote};
+use crate::json::{Raw, RawObject, quote};
 
 /// An answer in one piece.
 #[derive(Debug)]
@@ -39,12 +38,12 @@ pub fn completion(
     let object = RawObject::parse(text).map_err(|_| NotACompletion)?;
     let choices = object
         .get("choices")
-        .and_then(json::array)
+        .and_then(Raw::array)
         .ok_or(NotACompletion)?;
     let proper: Option<Vec<String>> = choices
         .iter()
         .enumerate()
-        .map(|(at, choice)| proper_choice(at, choice, told))
+        .map(|(at, choice)| proper_choice(at, *choice, told))
         .collect();
     let proper = proper
         .filter(|choices| !choices.is_empty())
@@ -79,7 +78,7 @@ pub fn completion(
 }
 
 /// A choice with what it lacks; `None` when it has no message.
-fn proper_choice(at: usize, raw: &RawValue, told: &Transcript) -> Option<String> {
+fn proper_choice(at: usize, raw: Raw, told: &Transcript) -> Option<String> {
     let choice = RawObject::of(raw)?;
     let message = choice.object("message")?;
     let mut message_edit = message.edit();
@@ -108,7 +107,7 @@ fn proper_choice(at: usize, raw: &RawValue, told: &Transcript) -> Option<String>
     let own_reason = choice.get("finish_reason");
     let has_calls = message
         .present("tool_calls")
-        .and_then(json::array)
+        .and_then(Raw::array)
         .is_some_and(|calls| !calls.is_empty());
     let usual = if has_calls {
         "\"tool_calls\""
@@ -116,7 +115,7 @@ fn proper_choice(at: usize, raw: &RawValue, told: &Transcript) -> Option<String>
         "\"stop\""
     };
     let reason = finish_reason(own_reason).unwrap_or(usual);
-    if own_reason.map(RawValue::get) != Some(reason) {
+    if own_reason.map(Raw::get) != Some(reason) {
         edit.set("finish_reason", reason);
     }
     if choice.get("logprobs").is_none() {

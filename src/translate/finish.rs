@@ -1,12 +1,10 @@
-use serde_json::value::RawValue;
-
-use crate::json;
+use crate::json::Raw;
 
 /// A finish reason as OpenAI's types have it, as JSON text; `None` while there is none (absent, null or empty).
 ///
 /// Providers behind the upstream have words of their own; a strict client takes only OpenAI's five.
-pub(super) fn finish_reason(value: Option<&RawValue>) -> Option<&'static str> {
-    let reason = json::string(value?)?;
+pub(super) fn finish_reason(value: Option<Raw>) -> Option<&'static str> {
+    let reason = Raw::string(value?)?;
     Some(match reason.to_ascii_lowercase().as_str() {
         "" => return None,
         "length" | "max_tokens" | "max_output_tokens" => "\"length\"",
@@ -25,7 +23,7 @@ mod tests {
 
     #[test]
     fn reasons() {
-        let read = |text: &str| finish_reason(Some(serde_json::from_str(text).unwrap()));
+        let read = |text: &str| finish_reason(Some(Raw::parse(text).unwrap()));
         for same in [
             "\"stop\"",
             "\"length\"",

@@ -1,10 +1,8 @@
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::mime;
 use crate::{
-    json::{self, RawObject, quote},
+    json::{self, Raw, RawObject, quote},
     openai::RequestFault,
 };
 
@@ -73,11 +71,11 @@ impl Holed {
 ///
 /// OpenAI's `input_audio` and `file` become the upstream's `audio_url` and `file_url`, a `refusal` becomes text, and
 /// inline data over `inline_max` bytes is to be uploaded.
-pub(super) fn media(messages: &RawValue, inline_max: usize) -> Result<Option<Holed>, RequestFault> {
-    let messages = json::array(messages).unwrap_or_default();
+pub(super) fn media(messages: Raw, inline_max: usize) -> Result<Option<Holed>, RequestFault> {
+    let messages = Raw::array(messages).unwrap_or_default();
     let mut is_changed = false;
     for (at, message) in messages.iter().enumerate() {
-        for (part_at, part) in parts(message).into_iter().enumerate() {
+        for (part_at, part) in parts(*message).into_iter().enumerate() {
             let path = format!("messages[{at}].content[{part_at}]");
             is_changed |= Part::read(part, &path)?.is_changed(inline_max);
         }
@@ -89,7 +87,7 @@ pub(super) fn media(messages: &RawValue, inline_max: usize) -> Result<Option<Hol
     holed.write("[");
     for (at, message) in messages.iter().enumerate() {
         holed.write(if at > 0 { "," } else { "" });
-        write_message(&mut holed, message, &format!("messages[{at}]"), inline_max)?;
+        write_message(&mut holed, *message, &format!("messages[{at}]"), inline_max)?;
     }
     holed.write("]");
     Ok(Some(holed))
@@ -97,9 +95,9 @@ pub(super) fn media(messages: &RawValue, inline_max: usize) -> Result<Option<Hol
 
 /// Where the part is that a model is most likely to have refused, as `messages[0].content[1]`: the first one of a
 /// type that `message` names, else the first one that is not text.
-pub fn suspect(messages: &RawValue, message: &str) -> Option<String> {
+pub fn suspect(messages: Raw, message: &str) -> Option<String> {
     let mut first = None;
-    for (at, entry) in json::array(messages)?.into_iter().enumerate() {
+    for (at, entry) in Raw::array(messages)?.into_iter().enumerate() {
         for (part_at, part) in parts(entry).into_iter().enumerate() {
             let kind = RawObject::of(part)
                 .and_then(|part| part.string("type"))
@@ -119,14 +117,14 @@ pub fn suspect(messages: &RawValue, message: &str) -> Option<String> {
     first
 }
 
-fn parts(message: &RawValue) -> Vec<&RawValue> {
+fn parts(message: Raw) -> Vec<Raw> {
     let content = RawObject::of(message).and_then(|message| message.get("content"));
-    content.and_then(json::array).unwrap_or_default()
+    content.and_then(Raw::array).unwrap_or_default()
 }
 
 fn write_message(
     holed: &mut Holed,
-    message: &RawValue,
+    message: Raw,
     path: &str,
     inline_max: usize,
 ) -> Result<(), RequestFault> {
@@ -136,8 +134,8 @@ fn write_message(
         holed.write(if at > 0 { "," } else { "" });
         holed.write(name.get());
         holed.write(":");
-        match json::array(value) {
-            Some(parts) if json::string(name).as_deref() == Some("content") => {
+        match Raw::array(value) {
+            Some(parts) if Raw::string(name).as_deref() == Some("content") => {
                 holed.write("[");
                 for (at, part) in parts.into_iter().enumerate() {
                     holed.write(if at > 0 { "," } else { "" });
@@ -156,12 +154,12 @@ fn write_message(
 /// One content part, by what is to be done with it.
 enum Part<'a> {
     /// Text, and what nobody here knows: the upstream judges it.
-    AsItIs(&'a RawValue),
+    AsItIs(Raw<'a>),
     /// One of the upstream's own media parts.
     Url {
         kind: &'static str,
         part: RawObject<'a>,
-        text: &'a RawValue,
+        text: Raw<'a>,
         media: RawObject<'a>,
         url: Cow<'a, str>,
     },
@@ -175,7 +173,7 @@ enum Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn read(text: &'a RawValue, path: &str) -> Result<Self, RequestFault> {
+    fn read(text: Raw<'a>, path: &str) -> Result<Self, RequestFault> {
         let Some(part) = RawObject::of(text) else {
             return Ok(Self::AsItIs(text));
         };
@@ -322,7 +320,7 @@ fn text_of<'a>(
     let value = object
         .present(name)
         .ok_or_else(|| RequestFault::missing(&format!("{path}.{name}")))?;
-    json::string(value).ok_or_else(|| {
+    Raw::string(value).ok_or_else(|| {
         RequestFault::wrong_type(format!("{path}.{name}"), "a string", json::kind(value))
     })
 }

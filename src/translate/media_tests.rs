@@ -1,7 +1,7 @@
 use super::*;
 
-fn raw(text: &str) -> &RawValue {
-    serde_json::from_str(text).unwrap()
+fn raw(text: &str) -> Raw<'_> {
+    Raw::parse(text).unwrap()
 }
 
 /// One user message whose content is the array of these parts.

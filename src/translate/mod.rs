@@ -16,6 +16,7 @@ mod submission;
 mod tail;
 mod text;
 mod transcript;
+mod view;
 
 pub use chunk::{Chunk, NotAChunk};
 pub use completion::{Completion, NotACompletion, completion};

@@ -1,5 +1,5 @@
 use super::Settings;
-use crate::json::{self, RawObject, quote};
+use crate::json::{Raw, RawObject, quote};
 
 /// One entry of a model list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn model_list(reply: &[u8]) -> Result<Vec<Model>, NotAModelList> {
     let object = RawObject::parse(text).map_err(|_| NotAModelList)?;
     let entries = object
         .get("data")
-        .and_then(json::array)
+        .and_then(Raw::array)
         .ok_or(NotAModelList)?;
     let models = entries.into_iter().filter_map(|entry| {
         let object = RawObject::of(entry)?;

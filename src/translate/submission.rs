@@ -31,7 +31,7 @@ pub struct Draft<'a> {
 /// Every member that is not named here travels on as its bytes are, also ones nobody has heard of. A request that
 /// needs no change is not even copied. The family rules for `max_tokens` are the seed document's.
 pub fn draft<'a>(
-    request: &ChatRequest<'a>,
+    request: &'a ChatRequest<'_>,
     body: &Bytes,
     settings: &Settings,
 ) -> Result<Draft<'a>, RequestFault> {

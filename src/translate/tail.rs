@@ -1,7 +1,6 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::{
     Transcript,
@@ -9,7 +8,7 @@ use super::{
     finish::finish_reason,
     transcript::{Envelope, Told},
 };
-use crate::json::{self, RawObject, quote};
+use crate::json::{Raw, RawObject, quote};
 
 /// The task's result does not go on from what the client was already told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +29,7 @@ pub fn tail(
     let result = RawObject::parse(text).map_err(|_| Mismatch("it is not an object"))?;
     let choices: Vec<RawObject> = result
         .get("choices")
-        .and_then(json::array)
+        .and_then(Raw::array)
         .unwrap_or_default()
         .into_iter()
         .filter_map(RawObject::of)
@@ -79,7 +78,7 @@ pub fn tail(
     if include_usage && !told.has_usage {
         let usage = result
             .present("usage")
-            .map(RawValue::get)
+            .map(Raw::get)
             .or(told.usage.as_deref());
         chunks.extend(usage.map(|usage| envelope.usage(usage)));
     }
@@ -95,7 +94,7 @@ pub fn usage_chunk(told: &Transcript, result: Option<&Bytes>) -> Option<String> 
         .unwrap_or_default();
     let usage = result
         .present("usage")
-        .map(RawValue::get)
+        .map(Raw::get)
         .or(told.usage.as_deref())?;
     Some(
         told.envelope(result.get("id"), result.get("created"))
@@ -116,7 +115,7 @@ impl Envelope {
         &self,
         index: u64,
         delta: &str,
-        logprobs: Option<&RawValue>,
+        logprobs: Option<Raw>,
         reason: Option<&str>,
     ) -> String {
         let logprobs = logprobs.map_or(String::new(), |logprobs| {
@@ -152,11 +151,11 @@ fn whole_message(told: &Told, message: &RawObject) -> String {
     } else {
         edit.set("role", "\"assistant\"");
     }
-    if let Some(calls) = message.present("tool_calls").and_then(json::array) {
+    if let Some(calls) = message.present("tool_calls").and_then(Raw::array) {
         let calls: Vec<String> = calls
             .iter()
             .enumerate()
-            .map(|(at, call)| with_index(at as u64, call))
+            .map(|(at, call)| with_index(at as u64, *call))
             .collect();
         edit.set("tool_calls", format!("[{}]", calls.join(",")));
     } else {
@@ -189,7 +188,7 @@ fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch>
     }
     let calls = message
         .present("tool_calls")
-        .and_then(json::array)
+        .and_then(Raw::array)
         .unwrap_or_default();
     if told
         .tool_calls
@@ -205,10 +204,10 @@ fn rest_of_message(told: &Told, message: &RawObject) -> Result<String, Mismatch>
             .iter()
             .find(|before| before.index == at as u64)
         else {
-            rests.push(with_index(at as u64, call));
+            rests.push(with_index(at as u64, *call));
             continue;
         };
-        let function = RawObject::of(call)
+        let function = RawObject::of(*call)
             .and_then(|call| call.object("function"))
             .unwrap_or_default();
         let name = function.string("name").unwrap_or_default();

@@ -1,13 +1,12 @@
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::{
     Identity,
-    chunk::{ChoiceView, Chunk, DeltaView, ToolCallView},
+    chunk::Chunk,
     finish::finish_reason,
+    view::{ChoiceView, DeltaView, ToolCallView},
 };
-use crate::json::{self, quote};
+use crate::json::{Raw, quote};
 
 /// What the client has been told so far, as far as the rest of the answer must go on from it.
 #[derive(Debug)]
@@ -166,13 +165,13 @@ impl Transcript {
     }
 
     /// The envelope of the chunks told so far, else of a first chunk or result with this id and time.
-    pub(super) fn envelope(&self, id: Option<&RawValue>, created: Option<&RawValue>) -> Envelope {
+    pub(super) fn envelope(&self, id: Option<Raw>, created: Option<Raw>) -> Envelope {
         if let Some(begun) = &self.begun {
             return begun.clone();
         }
-        let text = |value: Option<&RawValue>, is_good: fn(&str) -> bool, own: &str| {
+        let text = |value: Option<Raw>, is_good: fn(&str) -> bool, own: &str| {
             value
-                .map(RawValue::get)
+                .map(Raw::get)
                 .filter(|text| is_good(text))
                 .unwrap_or(own)
                 .to_owned()
@@ -206,7 +205,7 @@ impl Told {
             return index;
         }
         let last = self.tool_calls.iter().map(|told| told.index).max();
-        let id = call.id.and_then(json::string).filter(|id| !id.is_empty());
+        let id = call.id.and_then(Raw::string).filter(|id| !id.is_empty());
         let Some(id) = id else {
             return last.unwrap_or(0);
         };
@@ -247,8 +246,8 @@ pub(super) fn is_integer(text: &str) -> bool {
     text.parse::<i64>().is_ok()
 }
 
-fn append(text: &mut String, piece: Option<&RawValue>) {
-    if let Some(piece) = piece.and_then(json::string) {
+fn append(text: &mut String, piece: Option<Raw>) {
+    if let Some(piece) = piece.and_then(Raw::string) {
         match piece {
             Cow::Owned(piece) if text.is_empty() => *text = piece,
             piece => text.push_str(&piece),

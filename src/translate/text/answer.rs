@@ -1,9 +1,8 @@
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::logprobs::logprobs;
 use crate::{
-    json::{self, RawObject, quote},
+    json::{Raw, RawObject, quote},
     translate::NotACompletion,
 };
 
@@ -58,7 +57,7 @@ impl TextChunks {
 }
 
 fn choices<'a>(chat: &RawObject<'a>) -> Option<Vec<RawObject<'a>>> {
-    let choices = chat.get("choices").and_then(json::array)?;
+    let choices = chat.get("choices").and_then(Raw::array)?;
     Some(choices.into_iter().filter_map(RawObject::of).collect())
 }
 
@@ -84,11 +83,11 @@ fn reworded(
 ) -> (String, usize) {
     let text = choice.object(message).as_ref().and_then(said);
     let length = text
-        .and_then(json::string)
+        .and_then(Raw::string)
         .map_or(0, |text| text.chars().count());
     let mut edit = choice.edit();
     edit.remove(message);
-    edit.set("text", text.map_or("\"\"", RawValue::get));
+    edit.set("text", text.map_or("\"\"", Raw::get));
     if choice.get("index").is_none() {
         edit.set("index", index.to_string());
     }
@@ -98,11 +97,11 @@ fn reworded(
 }
 
 /// What the model says: a refusal is in its words too, and an empty text would hide it.
-fn said<'a>(message: &RawObject<'a>) -> Option<&'a RawValue> {
+fn said<'a>(message: &RawObject<'a>) -> Option<Raw<'a>> {
     ["content", "refusal"]
         .into_iter()
         .filter_map(|name| message.get(name))
-        .find(|text| json::string(text).is_some_and(|text| !text.is_empty()))
+        .find(|text| text.string().is_some_and(|text| !text.is_empty()))
 }
 
 /// The reason in the legacy API's words, which know no calls; `None` where the choice has not finished.

@@ -1,8 +1,6 @@
 use std::{borrow::Cow, collections::HashSet};
 
-use serde_json::value::RawValue;
-
-use crate::json::{self, RawObject};
+use crate::json::{Raw, RawObject};
 
 /// The legacy `logprobs` of a choice, as JSON text: parallel lists instead of one list of tokens.
 ///
@@ -15,31 +13,31 @@ pub(super) fn logprobs(choice: &RawObject, offset: usize) -> String {
 }
 
 /// A refusal's tokens stand in for those of the content that it replaces.
-fn tokens<'a>(choice: &RawObject<'a>) -> Option<Vec<&'a RawValue>> {
+fn tokens<'a>(choice: &RawObject<'a>) -> Option<Vec<Raw<'a>>> {
     let logprobs = choice.object("logprobs")?;
     ["content", "refusal"]
         .into_iter()
-        .filter_map(|name| logprobs.get(name).and_then(json::array))
+        .filter_map(|name| logprobs.get(name).and_then(Raw::array))
         .find(|tokens| !tokens.is_empty())
 }
 
-fn lists(entries: &[&RawValue], mut offset: usize) -> Option<String> {
+fn lists(entries: &[Raw<'_>], mut offset: usize) -> Option<String> {
     let mut tokens = Vec::with_capacity(entries.len());
     let mut own = Vec::with_capacity(entries.len());
     let mut top = Vec::with_capacity(entries.len());
     let mut offsets = Vec::with_capacity(entries.len());
     let mut has_alternatives = false;
     for entry in entries {
-        let entry = RawObject::of(entry)?;
+        let entry = RawObject::of(*entry)?;
         let token = entry.get("token")?;
-        let length = json::string(token)?.chars().count();
+        let length = Raw::string(token)?.chars().count();
         let alternatives = entry
             .get("top_logprobs")
-            .and_then(json::array)
+            .and_then(Raw::array)
             .unwrap_or_default();
         has_alternatives |= !alternatives.is_empty();
         tokens.push(token.get());
-        own.push(entry.get("logprob").map_or("null", RawValue::get));
+        own.push(entry.get("logprob").map_or("null", Raw::get));
         top.push(by_token(&alternatives));
         offsets.push(offset.to_string());
         offset += length;
@@ -59,15 +57,15 @@ fn lists(entries: &[&RawValue], mut offset: usize) -> Option<String> {
 
 /// Alternatives as an object. Tokens that are parts of one character can be written alike; of these the first, which
 /// is the likeliest, stays.
-fn by_token(alternatives: &[&RawValue]) -> String {
+fn by_token(alternatives: &[Raw]) -> String {
     let mut seen: HashSet<Cow<str>> = HashSet::new();
     let members: Vec<String> = alternatives
         .iter()
         .filter_map(|alternative| {
-            let alternative = RawObject::of(alternative)?;
+            let alternative = RawObject::of(*alternative)?;
             let token = alternative.get("token")?;
             let logprob = alternative.get("logprob")?;
-            seen.insert(json::string(token)?)
+            seen.insert(Raw::string(token)?)
                 .then(|| format!("{}:{}", token.get(), logprob.get()))
         })
         .collect();
