@@ -9,8 +9,15 @@ use crate::{
     admin,
     config::Config,
     ledger::{Ledger, OpenError},
-    server::{App, Front},
+    server::{App, Front, Habits},
+    telemetry,
     upstream::{Setup, Upstream},
+};
+
+/// What one turn of a thread logs is written at once.
+const HABITS: Habits = Habits {
+    begins: telemetry::gather,
+    rests: telemetry::write_out,
 };
 
 /// Why the proxy could not start.
@@ -60,7 +67,7 @@ impl Proxy {
             config.server,
         ));
         let draining = app.draining.clone();
-        let front = Front::new(app).map_err(StartError::Threads)?;
+        let front = Front::new(app, HABITS).map_err(StartError::Threads)?;
         Ok(Self {
             front,
             draining,

@@ -37,6 +37,15 @@ pub(crate) struct Hand {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a thread is to do besides serving.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// When it begins.
+    pub begins: fn(),
+    /// Each time that it has nothing more to do for now.
+    pub rests: fn(),
+}
+
 /// A connection on its way to a thread.
 struct Handed {
     socket: std::net::TcpStream,
@@ -53,11 +62,11 @@ impl Crew {
     ///
     /// # Errors
     /// When the operating system gives no more threads or files.
-    pub(crate) fn muster(app: &Arc<App>) -> io::Result<Self> {
+    pub(crate) fn muster(app: &Arc<App>, habits: Habits) -> io::Result<Self> {
         match app.settings.threads {
             0 => Ok(Self::Here(app.clone(), Server::new(&app.settings))),
             threads => (0..threads)
-                .map(|_| Hand::new(app.for_another_thread()))
+                .map(|_| Hand::new(app.for_another_thread(), habits))
                 .collect::<io::Result<_>>()
                 .map(Self::Threads),
         }
@@ -82,14 +91,16 @@ impl Crew {
 }
 
 impl Hand {
-    fn new(app: App) -> io::Result<Self> {
+    fn new(app: App, habits: Habits) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
+            .on_thread_park(habits.rests)
             .build()?;
         let (connections, handed) = unbounded_channel();
         let thread = thread::Builder::new()
             .name("foxbridge-serve".into())
             .spawn(move || {
+                (habits.begins)();
                 runtime.block_on(serve_all(Arc::new(app), handed));
                 // What was given up ends here; a name lookup that hangs does not hold up the exit.
                 runtime.shutdown_background();

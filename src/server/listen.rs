@@ -7,7 +7,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{App, connection::Admitted, crew::Crew};
+use super::{
+    App,
+    connection::Admitted,
+    crew::{Crew, Habits},
+};
 
 /// When the process has no file descriptors left, accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -23,12 +27,12 @@ pub struct Front {
 }
 
 impl Front {
-    /// Starts the threads that will serve.
+    /// Starts the threads that will serve, each with these habits.
     ///
     /// # Errors
     /// When the operating system gives no more threads or files.
-    pub fn new(app: Arc<App>) -> io::Result<Self> {
-        let crew = Crew::muster(&app)?;
+    pub fn new(app: Arc<App>, habits: Habits) -> io::Result<Self> {
+        let crew = Crew::muster(&app, habits)?;
         Ok(Self { app, crew })
     }
 

@@ -25,6 +25,7 @@ mod watchdog;
 mod whole;
 mod wire;
 
+pub use crew::Habits;
 pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 

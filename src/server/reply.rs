@@ -4,7 +4,7 @@ use std::{
     error::Error,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use hyper::{
     body::{Body, Frame, SizeHint},
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::relayed::Download;
 use super::watchdog::Leash;
@@ -104,9 +104,14 @@ impl Body for ReplyBody {
     }
 }
 
-/// An id that no other request has; later ones sort later.
+/// An id that no other request has; later ones sort later. It is no secret, so that good chance will do.
 pub(super) fn new_request_id() -> String {
-    format!("req_{}", Uuid::now_v7().simple())
+    let mut chance = [0; 10];
+    fastrand::fill(&mut chance);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let milliseconds = now.map_or(0, |since| since.as_millis() as u64);
+    let id = Builder::from_unix_timestamp_millis(milliseconds, &chance).into_uuid();
+    format!("req_{}", id.simple())
 }
 
 pub(super) fn json(body: impl Into<Bytes>) -> Reply {

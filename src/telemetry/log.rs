@@ -7,6 +7,8 @@ use std::{
 
 use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use super::{lines::Lines, text::Text};
+
 /// What is logged and how (`[log]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -33,13 +35,15 @@ pub struct AlreadySetUp;
 /// When a log was set up before.
 pub fn init(settings: &Settings) -> Result<(), AlreadySetUp> {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_watched = io::stderr().is_terminal() && !no_color;
     // A report of a failed write would go to the same broken stream, where it panics.
     let events = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && !no_color)
+        .with_writer(|| Lines)
+        .with_ansi(is_watched)
         .log_internal_errors(false);
     let events: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
-        Format::Text => Box::new(events),
+        Format::Text if is_watched => Box::new(events),
+        Format::Text => Box::new(events.event_format(Text)),
         Format::Json => Box::new(events.with_ansi(false).json().flatten_event(true)),
     };
     tracing_subscriber::registry()

@@ -1,5 +1,8 @@
 //! What an operator sees.
 
+mod lines;
 pub mod log;
+mod text;
 
+pub use lines::{gather, write_out};
 pub use log::{Format, Settings};
