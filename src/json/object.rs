@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use serde::de::{Error, IgnoredAny};
 
-use super::Raw;
+use super::{Raw, syntax};
 
 /// How many members an object may have that is looked into: members cost memory, and nobody writes as many.
 const MAX_MEMBERS: usize = 10_000;
@@ -18,6 +18,9 @@ pub struct RawObject<'a> {
 impl<'a> RawObject<'a> {
     /// Reads the outermost level of `text`; deeper levels are checked for syntax only.
     pub fn parse(text: &'a str) -> serde_json::Result<Self> {
+        if let Some(members) = syntax::members(text, MAX_MEMBERS) {
+            return Ok(Self::new(members.into_iter().map(Raw::of_member).collect()));
+        }
         let raw = Raw::parse(text)?;
         if !raw.get().starts_with('{') {
             // serde_json has the words for it.
@@ -37,18 +40,21 @@ impl<'a> RawObject<'a> {
             return None;
         }
         let mut members = Vec::with_capacity(8);
-        let mut has_escapes = false;
-        for (name, value) in value.members() {
+        for member in value.members() {
             if members.len() == MAX_MEMBERS {
                 return None;
             }
-            has_escapes |= name.get().as_bytes().contains(&b'\\');
-            members.push((name, value));
+            members.push(member);
         }
-        Some(Self {
+        Some(Self::new(members))
+    }
+
+    fn new(members: Vec<(Raw<'a>, Raw<'a>)>) -> Self {
+        let is_escaped = |(name, _): &(Raw, Raw)| name.get().as_bytes().contains(&b'\\');
+        Self {
+            has_escapes: members.iter().any(is_escaped),
             members,
-            has_escapes,
-        })
+        }
     }
 
     /// The member of this name, `null` included; the last one where a careless writer repeats a name.

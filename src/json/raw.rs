@@ -18,6 +18,11 @@ impl<'a> Raw<'a> {
         Ok(Self(text.trim_matches([' ', '\t', '\r', '\n'])))
     }
 
+    /// A name and a value that were read as such.
+    pub(super) fn of_member((name, value): (&'a str, &'a str)) -> (Self, Self) {
+        (Self(name), Self(value))
+    }
+
     pub fn get(self) -> &'a str {
         self.0
     }

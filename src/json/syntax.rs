@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use serde::de::IgnoredAny;
 
 use super::raw::special;
@@ -16,11 +18,25 @@ pub(super) fn validate(text: &str) -> serde_json::Result<()> {
     }
 }
 
+/// The members of the object that a text is, as `text` is found to be valid; `None` where it is no object, or not plainly
+/// valid, or has more than `most` members.
+pub(super) fn members(text: &str, most: usize) -> Option<Vec<(&str, &str)>> {
+    let mut members = Vec::with_capacity(8);
+    let mut reader = Reader::new(text.as_bytes());
+    if reader.peek() != Some(b'{') {
+        return None;
+    }
+    let is_valid = reader.document(|name, value| {
+        let member = text.get(name).zip(text.get(value));
+        members.extend(member);
+        members.len() <= most
+    });
+    is_valid.then_some(members)
+}
+
 /// Whether a text is valid for sure. It may be valid all the same when this does not say so: if it nests too deep.
 fn is_plainly_valid(text: &[u8]) -> bool {
-    let mut reader = Reader { text, at: 0 };
-    reader.skip_space();
-    reader.document().is_some() && reader.at == text.len()
+    Reader::new(text).document(|_, _| true)
 }
 
 struct Reader<'a> {
@@ -28,65 +44,85 @@ struct Reader<'a> {
     at: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        let mut reader = Self { text, at: 0 };
+        reader.skip_space();
+        reader
+    }
+
+    /// Reads all of the text, and whether it is one value. Of an object, `take` is told where each name and value is,
+    /// and says whether to go on.
+    fn document(&mut self, take: impl FnMut(Range<usize>, Range<usize>) -> bool) -> bool {
+        self.value(take).is_some() && self.at == self.text.len()
+    }
+
     /// Reads a value and the white space behind it; `None` if it is not valid.
-    fn document(&mut self) -> Option<()> {
+    fn value(&mut self, mut take: impl FnMut(Range<usize>, Range<usize>) -> bool) -> Option<()> {
         // Which of the open containers are objects, the innermost in the lowest bit.
         let (mut objects, mut depth) = (0u128, 0u32);
+        // The name of the outermost object's member that is being read, and where its value begins.
+        let mut member = (0..0, 0);
         loop {
             // A value begins here, or an empty container ends.
-            let is_open = match self.next()? {
-                b'{' => {
-                    (objects, depth) = (objects << 1 | 1, depth + 1);
-                    true
-                }
-                b'[' => {
-                    (objects, depth) = (objects << 1, depth + 1);
-                    true
-                }
+            let opened = match self.next()? {
+                b'{' => Some(true),
+                b'[' => Some(false),
                 b'"' => {
                     self.string()?;
-                    false
+                    None
                 }
                 b't' => {
                     self.word(b"rue")?;
-                    false
+                    None
                 }
                 b'f' => {
                     self.word(b"alse")?;
-                    false
+                    None
                 }
                 b'n' => {
                     self.word(b"ull")?;
-                    false
+                    None
                 }
                 byte => {
                     self.number(byte)?;
-                    false
+                    None
                 }
             };
+            let mut end = self.at;
             self.skip_space();
-            if is_open {
-                if depth > DEEPEST {
+            if let Some(is_object) = opened {
+                if depth == DEEPEST {
                     return None;
                 }
-                let closing = if objects & 1 == 1 { b'}' } else { b']' };
-                if self.peek() != Some(closing) {
-                    if objects & 1 == 1 {
-                        self.name()?;
+                (objects, depth) = (objects << 1 | u128::from(is_object), depth + 1);
+                if self.peek() != Some(if is_object { b'}' } else { b']' }) {
+                    if is_object {
+                        let name = self.name()?;
+                        if depth == 1 {
+                            member = (name, self.at);
+                        }
                     }
                     continue;
                 }
             }
-            // A value has ended, or the innermost container ends.
+            // A value has ended, or an empty container does.
+            let mut is_empty = opened.is_some();
             loop {
                 if depth == 0 {
                     return Some(());
                 }
-                match (self.next()?, objects & 1 == 1) {
+                let is_object = objects & 1 == 1;
+                if depth == 1 && is_object && !is_empty && !take(member.0.clone(), member.1..end) {
+                    return None;
+                }
+                match (self.next()?, is_object) {
                     (b',', true) => {
                         self.skip_space();
-                        self.name()?;
+                        let name = self.name()?;
+                        if depth == 1 {
+                            member = (name, self.at);
+                        }
                         break;
                     }
                     (b',', false) => {
@@ -95,6 +131,8 @@ impl Reader<'_> {
                     }
                     (b'}', true) | (b']', false) => {
                         (objects, depth) = (objects >> 1, depth - 1);
+                        end = self.at;
+                        is_empty = false;
                         self.skip_space();
                     }
                     _ => return None,
@@ -103,14 +141,16 @@ impl Reader<'_> {
         }
     }
 
-    /// A name, its colon, and the white space around them.
-    fn name(&mut self) -> Option<()> {
+    /// A name, its colon, and the white space around them. Gives where the name is.
+    fn name(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
         self.expect(b'"')?;
         self.string()?;
+        let name = start..self.at;
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
-        Some(())
+        Some(name)
     }
 
     /// Behind the opening quote, up to behind the closing one.
@@ -320,6 +360,26 @@ mod tests {
         assert!(!is_plainly_valid(nested(DEEPEST as usize + 1).as_bytes()));
         assert!(validate(&nested(DEEPEST as usize + 1)).is_ok());
         assert!(validate(&nested(100_000)).is_ok());
+    }
+
+    #[test]
+    fn members_are_told_as_they_are_read() {
+        let text = r#" { "a" : [ { "b" : 1 } ] , "c\"" :2,"d":{ } ,"e":[]} "#;
+        let found = members(text, 10).expect("members");
+        assert_eq!(
+            found,
+            [
+                ("\"a\"", r#"[ { "b" : 1 } ]"#),
+                (r#""c\"""#, "2"),
+                ("\"d\"", "{ }"),
+                ("\"e\"", "[]")
+            ]
+        );
+        assert_eq!(members("{}", 0), Some(Vec::new()));
+        assert_eq!(members(text, 3), None);
+        for text in ["[]", "{", r#"{"a":1}}"#, r#"{"a":1,}"#, "1", ""] {
+            assert_eq!(members(text, 10), None, "{text}");
+        }
     }
 
     proptest! {

@@ -91,7 +91,7 @@ impl Ledger {
         };
         match found {
             Some((_, row)) if row.content != content => Found::Conflict,
-            Some((id, row)) => Found::Row(id, row.state.subscribe()),
+            Some((id, row)) => Found::Row(id, row.states()),
             None => {
                 let row = rows.add(content, key);
                 Found::Added(Intent {

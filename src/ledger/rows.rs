@@ -31,10 +31,20 @@ pub(super) struct Row {
     since: Instant,
     /// Whether the file has it, or soon will.
     is_noted: bool,
-    pub(super) state: watch::Sender<State>,
+    state: State,
+    /// Whoever waits for another state; mostly nobody does.
+    waiting: Option<watch::Sender<State>>,
 }
 
 impl Row {
+    /// The state, and each that comes after it.
+    pub(super) fn states(&mut self) -> watch::Receiver<State> {
+        let waiting = &mut self.waiting;
+        waiting
+            .get_or_insert_with(|| watch::Sender::new(self.state.clone()))
+            .subscribe()
+    }
+
     fn entry(&self, bought: Option<Bought>) -> Entry {
         let age = self.since.elapsed().as_millis() as u64;
         Entry {
@@ -74,17 +84,17 @@ impl Rows {
     }
 
     /// The request with this idempotency key.
-    pub(super) fn with_key(&mut self, key: Hash) -> Option<(u64, &Row)> {
+    pub(super) fn with_key(&mut self, key: Hash) -> Option<(u64, &mut Row)> {
         self.forget_old();
         let id = *self.by_key.get(&key)?;
-        Some((id, self.rows.get(&id)?))
+        Some((id, self.rows.get_mut(&id)?))
     }
 
     /// The youngest request with this content that was not delivered.
-    pub(super) fn with_content(&mut self, content: Hash) -> Option<(u64, &Row)> {
+    pub(super) fn with_content(&mut self, content: Hash) -> Option<(u64, &mut Row)> {
         self.forget_old();
         let id = *self.by_content.get(&content)?.last()?;
-        Some((id, self.rows.get(&id)?))
+        Some((id, self.rows.get_mut(&id)?))
     }
 
     pub(super) fn add(&mut self, content: Hash, key: Option<Hash>) -> u64 {
@@ -95,7 +105,8 @@ impl Rows {
             key,
             since: Instant::now(),
             is_noted: false,
-            state: watch::Sender::new(State::Submitting),
+            state: State::Submitting,
+            waiting: None,
         };
         self.insert(id, row);
         id
@@ -110,7 +121,8 @@ impl Rows {
             since: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
             is_noted: true,
             // Nobody saw what became of a submit during which the process ended.
-            state: watch::Sender::new(entry.bought.map_or(State::Ambiguous, State::Bought)),
+            state: entry.bought.map_or(State::Ambiguous, State::Bought),
+            waiting: None,
         };
         self.insert(id, row);
     }
@@ -150,8 +162,11 @@ impl Rows {
             row.is_noted = true;
             writer.put(id, row.entry(Some(bought.clone())));
         }
-        // Whoever waits for it is told; that nobody does is no fault.
-        row.state.send_replace(state);
+        if let Some(waiting) = &row.waiting {
+            // That nobody waits any more is no fault.
+            waiting.send_replace(state.clone());
+        }
+        row.state = state;
     }
 
     /// Whether this request can still be found in `time` from now.

@@ -15,6 +15,8 @@ pub struct ChatRequest<'a> {
     pub max_completion_tokens: Option<TokenLimit<'a>>,
     /// How many choices it asks for (`n`).
     pub choices: u64,
+    /// Whether a message consists of parts, such as images.
+    pub has_parts: bool,
     /// Whether the client wants to see the model reason, by `reasoning_effort` or `reasoning`.
     pub asks_for_reasoning: bool,
 }
@@ -42,7 +44,7 @@ impl<'a> ChatRequest<'a> {
                 "Invalid 'model': it is empty. Name a model; GET /v1/models lists them.",
             ));
         }
-        check_messages(&object)?;
+        let has_parts = check_messages(&object)?;
         let stream = boolean(object.present("stream"), "stream")?;
         let include_usage = match object.present("stream_options") {
             None => false,
@@ -89,6 +91,7 @@ impl<'a> ChatRequest<'a> {
             max_tokens,
             max_completion_tokens,
             choices,
+            has_parts,
             asks_for_reasoning,
         })
     }
@@ -129,7 +132,8 @@ pub(super) fn parse_object<'a>(
     Ok(object)
 }
 
-fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
+/// Whether a message consists of parts.
+fn check_messages(object: &RawObject) -> Result<bool, RequestFault> {
     let value = object
         .present("messages")
         .ok_or_else(|| RequestFault::missing("messages"))?;
@@ -150,36 +154,39 @@ fn check_messages(object: &RawObject) -> Result<(), RequestFault> {
             code: Some("empty_array"),
         });
     }
+    let mut has_parts = false;
     for (at, message) in messages.into_iter().enumerate() {
-        check_message(message, &format!("messages[{at}]"))?;
+        has_parts |= check_message(message, at)?;
     }
-    Ok(())
+    Ok(has_parts)
 }
 
-fn check_message(value: Raw, path: &str) -> Result<(), RequestFault> {
+/// Whether the message consists of parts.
+fn check_message(value: Raw, at: usize) -> Result<bool, RequestFault> {
+    let path = |rest: &str| format!("messages[{at}]{rest}");
     let message = RawObject::of(value)
-        .ok_or_else(|| RequestFault::wrong_type(path, "an object", json::kind(value)))?;
+        .ok_or_else(|| RequestFault::wrong_type(path(""), "an object", json::kind(value)))?;
     let role = match message.present("role") {
-        None => return Err(RequestFault::missing(&format!("{path}.role"))),
-        Some(value) => Raw::string(value).ok_or_else(|| {
-            RequestFault::wrong_type(format!("{path}.role"), "a string", json::kind(value))
+        None => return Err(RequestFault::missing(&path(".role"))),
+        Some(value) => value.string().ok_or_else(|| {
+            RequestFault::wrong_type(path(".role"), "a string", json::kind(value))
         })?,
     };
-    let path = format!("{path}.content");
     let Some(content) = message.present("content") else {
         // An assistant message may consist of tool calls or a refusal alone.
         return match &*role {
             "user" | "system" | "developer" | "tool" => Err(RequestFault::wrong_type(
-                path,
+                path(".content"),
                 "a string or an array of content parts",
                 "null",
             )),
-            _ => Ok(()),
+            _ => Ok(false),
         };
     };
     if json::kind(content) == "a string" {
-        return Ok(());
+        return Ok(false);
     }
+    let path = path(".content");
     let parts = Raw::array(content).ok_or_else(|| {
         RequestFault::wrong_type(
             &path,
@@ -203,7 +210,7 @@ fn check_message(value: Raw, path: &str) -> Result<(), RequestFault> {
             Some(_) => {}
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn boolean(value: Option<Raw>, param: &str) -> Result<bool, RequestFault> {

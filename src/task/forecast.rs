@@ -29,10 +29,16 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// When a model's tasks were complete, counted from their acceptance; the older, the less it counts. Some 600 bytes.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// The weight of completions in each bin.
+    /// The weight of completions in each bin, as multiples of `latest`.
     weights: [f32; BINS],
+    /// The weight of the latest completion. That the older ones count less is told by its growth: one number changes
+    /// with each completion, and not all of them.
+    latest: f32,
     count: u32,
 }
+
+/// Where the weights are scaled down, long before they could overflow.
+const LARGEST: f32 = 1e9;
 
 /// When to query a task of one model.
 ///
@@ -50,6 +56,7 @@ impl Default for History {
     fn default() -> Self {
         Self {
             weights: [0.0; BINS],
+            latest: 1.0,
             count: 0,
         }
     }
@@ -59,16 +66,22 @@ impl History {
     /// A task was complete at some time in between, the last query having found it running `after` its acceptance.
     pub fn record(&mut self, after: Duration, by: Duration) {
         self.count = self.count.saturating_add(1);
-        for weight in &mut self.weights {
-            *weight *= (1.0 - 1.0 / MEMORY) as f32;
+        self.latest /= (1.0 - 1.0 / MEMORY) as f32;
+        if self.latest > LARGEST {
+            for weight in &mut self.weights {
+                *weight /= self.latest;
+            }
+            self.latest = 1.0;
         }
         // Over the bins between, and so on a scale of orders of magnitude: the first query finds a task complete that may
         // have been so for most of the wait, and the next one should come much earlier to learn more.
         let (after, by) = (position(after.as_secs_f64()), position(by.as_secs_f64()));
         let span = (by - after).max(0.01);
-        for (bin, weight) in self.weights.iter_mut().enumerate() {
+        let bins = self.weights.iter_mut().enumerate();
+        let count = (after + span) as usize + 1 - after as usize;
+        for (bin, weight) in bins.skip(after as usize).take(count) {
             let overlap = (bin as f64 + 1.0).min(after + span) - (bin as f64).max(after);
-            *weight += (overlap.max(0.0) / span) as f32;
+            *weight += self.latest * (overlap.max(0.0) / span) as f32;
         }
     }
 
@@ -79,10 +92,11 @@ impl History {
 
     pub fn forecast(&self) -> Arc<Forecast> {
         let Bins { edges, guess } = &*BINNED;
-        let known: f64 = self.weights.iter().map(|&weight| f64::from(weight)).sum();
+        let weight = |&weight: &f32| f64::from(weight / self.latest);
+        let known: f64 = self.weights.iter().map(weight).sum();
         let mut mass = *guess;
-        for (mass, &weight) in mass.iter_mut().zip(&self.weights) {
-            *mass = (f64::from(weight) + GUESS * *mass) / (known + GUESS);
+        for (mass, known_mass) in mass.iter_mut().zip(self.weights.iter().map(weight)) {
+            *mass = (known_mass + GUESS * *mass) / (known + GUESS);
         }
         let mut survival = [0.0; BINS + 1];
         for bin in (0..BINS).rev() {

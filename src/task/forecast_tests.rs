@@ -127,3 +127,19 @@ proptest::proptest! {
         proptest::prop_assert!(polls == 0 || gap >= SHORTEST);
     }
 }
+
+#[test]
+fn a_long_history_is_as_a_short_one() {
+    // Long enough for the weights to be scaled down many times over.
+    let long = learned(std::iter::repeat_n(8.0, 5000).chain(std::iter::repeat_n(2.0, 300)));
+    let short = learned(std::iter::repeat_n(2.0, 300));
+    let times = |forecast| queries(forecast, 2.0, 0.5).len();
+    assert_eq!(times(&long), times(&short));
+    let gap = |forecast: &Forecast| forecast.gap(Duration::ZERO, 0, 0.5, BOUNDS).as_secs_f64();
+    assert!(
+        (gap(&long) - gap(&short)).abs() < 0.05,
+        "{} {}",
+        gap(&long),
+        gap(&short)
+    );
+}

@@ -44,8 +44,8 @@ pub fn draft<'a>(
         None => request.model.clone(),
     };
     let media = match request.object.present("messages") {
-        Some(messages) => media(messages, settings.inline_max)?,
-        None => None,
+        Some(messages) if request.has_parts => media(messages, settings.inline_max)?,
+        _ => None,
     };
     let follows = request.stream || waits_by_stream(request, &model, settings);
     if follows != request.stream {
