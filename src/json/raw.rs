@@ -100,14 +100,23 @@ impl<'a> Cutter<'a> {
 }
 
 /// Where a string ends, quote included; `at` is behind its opening quote.
-pub(super) fn behind_string(bytes: &[u8], mut at: usize) -> usize {
+fn behind_string(bytes: &[u8], at: usize) -> usize {
+    string_at(bytes, at).0
+}
+
+/// The same, and whether the string has an escape.
+pub(super) fn string_at(bytes: &[u8], mut at: usize) -> (usize, bool) {
+    let mut has_escape = false;
     loop {
         at = special(bytes, at);
         match bytes.get(at) {
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at += 2,
+            Some(b'"') => return (at + 1, has_escape),
+            Some(b'\\') => {
+                has_escape = true;
+                at += 2;
+            }
             Some(_) => at += 1,
-            None => return bytes.len(),
+            None => return (bytes.len(), has_escape),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::raw::behind_string;
+use super::raw::string_at;
 
 /// How deep objects and arrays may nest: what serde_json and most other readers take at most.
 pub const MAX_DEPTH: usize = 128;
@@ -33,10 +33,10 @@ pub fn check(text: &str) -> Result<(), Fault> {
         at += 1;
         match byte {
             b'"' => {
-                let behind = behind_string(bytes, at);
+                let (behind, has_escape) = string_at(bytes, at);
                 let end = behind - 1;
                 let string = text.get(at..end).unwrap_or_default();
-                if has_lone_surrogate(string) {
+                if has_escape && has_lone_surrogate(string) {
                     return Err(Fault::LoneSurrogate);
                 }
                 if name_is_next {

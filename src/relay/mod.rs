@@ -27,6 +27,8 @@ pub use telling::{Heard, Purpose, Telling};
 pub use upload::upload;
 pub use wait::{Waited, wait};
 
+use std::{ops::Deref, sync::Arc};
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,21 +37,34 @@ use crate::{
     upstream::{Key, Upstream},
 };
 
-/// What every step of one request needs.
-#[derive(Clone)]
-pub struct Context {
+/// What the steps of every request need.
+pub struct Means {
     pub upstream: Upstream,
-    pub key: Key,
     pub patience: Patience,
     pub stream: Settings,
-    /// Counts the events that cannot be read.
-    pub malformed: Malformed,
     /// What is known of how long tasks take.
     pub histories: Histories,
     /// Who follows a task when its client leaves.
     pub orphans: Orphans,
-    /// When the client must have its answer or its error.
-    pub deadline: Instant,
     /// Cancelled when the proxy will wait no longer.
     pub stop: CancellationToken,
+}
+
+/// What every step of one request needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    pub means: Arc<Means>,
+    pub key: Key,
+    /// Counts the events that cannot be read.
+    pub malformed: Malformed,
+    /// When the client must have its answer or its error.
+    pub deadline: Instant,
+}
+
+impl Deref for Context {
+    type Target = Means;
+
+    fn deref(&self) -> &Means {
+        &self.means
+    }
 }

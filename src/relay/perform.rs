@@ -19,7 +19,7 @@ pub(super) const LONGEST_EVENT: usize = 16 << 20;
 pub(super) struct Target {
     pub(super) context: Context,
     pub(super) task: String,
-    pub(super) stream_uri: Option<Uri>,
+    pub(super) stream_target: Option<Uri>,
 }
 
 /// I/O under way, and the stream that stays open between steps. It is kept outside of [`perform`], which may
@@ -85,7 +85,7 @@ pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing)
             ongoing.opening.get_or_insert_with(|| {
                 Box::pin(open(
                     target.context.clone(),
-                    target.stream_uri.clone(),
+                    target.stream_target.clone(),
                     *after,
                 ))
             });

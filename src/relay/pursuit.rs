@@ -66,9 +66,9 @@ impl Pursuit {
         purpose: Purpose,
         origin: Origin<'_>,
     ) -> Self {
-        let stream_uri = if follows {
+        let stream_target = if follows {
             // Polling brings the same answer, only later: better than an error for a task that is paid for.
-            let uri = context.upstream.stream_uri(&task);
+            let uri = context.upstream.stream_target(&task);
             uri.inspect_err(|error| {
                 tracing::error!(task = task.id, "{error}; it is polled instead")
             })
@@ -76,7 +76,7 @@ impl Pursuit {
         } else {
             None
         };
-        let is_polled = stream_uri.is_none();
+        let is_polled = stream_target.is_none();
         let (pace, lesson) = match origin {
             Origin::New { model } => (
                 context.histories.pace(model),
@@ -107,7 +107,7 @@ impl Pursuit {
             target: Target {
                 context,
                 task: task.id,
-                stream_uri,
+                stream_target,
             },
         };
         pursuit.go_on_with(step);

@@ -30,6 +30,7 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Sub
     let mut attempts = 0;
     loop {
         let outcome = tokio::select! {
+            biased;
             outcome = context.upstream.submit(&context.key, submission) => outcome,
             () = sleep_until(context.deadline) => {
                 return Err(unknown(translate::ambiguous("no reply before 'task.deadline'", None)));

@@ -38,7 +38,7 @@ impl Access {
         Self {
             request_id,
             method: request.method().clone(),
-            path: request.uri().path().chars().take(200).collect(),
+            path: shortened(request.uri().path(), 200),
             began: Instant::now(),
             model: None,
             task: None,
@@ -61,7 +61,7 @@ impl Access {
     }
 
     pub(super) fn set_model(&mut self, model: &str) {
-        self.model = Some(model.chars().take(100).collect());
+        self.model = Some(shortened(model, 100));
     }
 
     /// Ends the connection if the request has not been answered soon after `deadline`.
@@ -133,6 +133,14 @@ impl Drop for Access {
                 model = self.model, task = self.task, malformed = self.malformed.count(), "the client left"
             );
         }
+    }
+}
+
+/// At most so many characters.
+fn shortened(text: &str, most: usize) -> String {
+    match text.len() <= most {
+        true => text.to_owned(),
+        false => text.chars().take(most).collect(),
     }
 }
 

@@ -46,8 +46,9 @@ pub(super) async fn converse(
     };
     // Nothing has been bought yet, so a stop may end it; from the submit on, the relay knows how.
     let read = tokio::select! {
+        biased;
         read = read => read,
-        () = app.stop.cancelled() => Err(purchase::shutting_down()),
+        () = app.relay.stop.cancelled() => Err(purchase::shutting_down()),
     };
     let (key, body) = match read {
         Ok(read) => read,
@@ -59,15 +60,10 @@ pub(super) async fn converse(
         }
     };
     let context = Context {
-        upstream: app.upstream.clone(),
+        means: app.relay.clone(),
         key,
-        patience: app.patience.clone(),
-        stream: app.stream.clone(),
         malformed: access.malformed(),
-        histories: app.histories.clone(),
-        orphans: app.orphans.clone(),
-        deadline: Instant::now() + app.patience.deadline,
-        stop: app.stop.clone(),
+        deadline: Instant::now() + app.relay.patience.deadline,
     };
     let claim = match purchase::claim(&head.headers, head.uri.path(), &body) {
         Ok(claim) => claim,

@@ -6,7 +6,7 @@ use crate::{api_error::ApiError, upstream::Key};
 
 /// The key that a request goes upstream with: the configured one, else the caller's own.
 pub(super) fn upstream_key(app: &App, headers: &HeaderMap) -> Result<Key, ApiError> {
-    if let Some(key) = app.upstream.own_key() {
+    if let Some(key) = app.relay.upstream.own_key() {
         return Ok(key.clone());
     }
     bearer(headers).and_then(|key| Key::new(&key)).ok_or_else(|| {

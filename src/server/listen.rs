@@ -70,13 +70,13 @@ impl Front {
             "stopping: no new connections, requests in flight may finish"
         );
         // Nobody waits for them, so nobody waits for their end either.
-        app.orphans.stop().await;
+        app.relay.orphans.stop().await;
         // Also a submit that goes on without its client is waited for: its task is still to be noted.
         let all_done = async { tokio::join!(connections.shutdown(), app.slots.all_free()) };
         tokio::pin!(all_done);
         if timeout(grace, &mut all_done).await.is_err() {
             tracing::warn!("the grace is over: requests still in flight end with an error");
-            app.stop.cancel();
+            app.relay.stop.cancel();
             // Whoever does not even take the error is left behind.
             let _ = timeout(LAST_WORDS, all_done).await;
         }

@@ -44,21 +44,15 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Everything that the endpoints need, made once.
+/// Everything that the endpoints need, made once for each thread.
 pub struct App {
-    pub upstream: Upstream,
+    pub relay: Arc<relay::Means>,
     pub ledger: Ledger,
-    pub patience: Patience,
-    pub stream: relay::Settings,
-    pub orphans: Orphans,
     pub models: Arc<translate::Settings>,
     pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
     pub draining: CancellationToken,
-    /// Cancelled when requests in flight are not waited for any longer.
-    pub stop: CancellationToken,
     catalog: Arc<models::Catalog>,
-    histories: relay::Histories,
     slots: slots::Slots,
 }
 
@@ -71,40 +65,45 @@ impl App {
         models: translate::Settings,
         settings: Settings,
     ) -> Self {
-        let orphans = Orphans::new(patience.orphan_grace, settings.max_in_flight);
         let catalog = Arc::new(models::Catalog::new(upstream.models_cache()));
         let slots = slots::Slots::new(settings.max_in_flight);
-        Self {
+        let relay = relay::Means {
             upstream,
-            ledger,
+            histories: relay::Histories::default(),
+            orphans: Orphans::new(patience.orphan_grace, settings.max_in_flight),
             patience,
             stream,
-            orphans,
+            stop: CancellationToken::new(),
+        };
+        Self {
+            relay: Arc::new(relay),
+            ledger,
             models: Arc::new(models),
             settings: Arc::new(settings),
             draining: CancellationToken::new(),
-            stop: CancellationToken::new(),
             catalog,
-            histories: relay::Histories::default(),
             slots,
         }
     }
 
     /// The same for another thread, which shares what is known and bounded, and has upstream connections of its own.
     fn for_another_thread(&self) -> Self {
+        let relay = relay::Means {
+            upstream: self.relay.upstream.with_connections_of_its_own(),
+            patience: self.relay.patience.clone(),
+            stream: self.relay.stream.clone(),
+            histories: self.relay.histories.clone(),
+            orphans: self.relay.orphans.clone(),
+            // Every request looks at it again and again, which threads should not have to take turns for.
+            stop: self.relay.stop.child_token(),
+        };
         Self {
-            upstream: self.upstream.with_connections_of_its_own(),
+            relay: Arc::new(relay),
             ledger: self.ledger.clone(),
-            patience: self.patience.clone(),
-            stream: self.stream.clone(),
-            orphans: self.orphans.clone(),
             models: self.models.clone(),
             settings: self.settings.clone(),
             draining: self.draining.clone(),
-            // Every request looks at it again and again, which threads should not have to take turns for.
-            stop: self.stop.child_token(),
             catalog: self.catalog.clone(),
-            histories: self.histories.clone(),
             slots: self.slots.clone(),
         }
     }

@@ -104,6 +104,7 @@ async fn models_of(app: &App, key: &Key) -> Result<Models, ApiError> {
         return Ok(models);
     }
     let reply = app
+        .relay
         .upstream
         .models(key)
         .await

@@ -72,7 +72,7 @@ pub(super) async fn relay(app: &Arc<App>, request: Request<Incoming>, access: Ac
     match forward(app, request, &access).await {
         Ok((reply, faults)) => {
             let (head, body) = reply.into_parts();
-            let download = Download::new(body, head.status, access, faults, &app.stop);
+            let download = Download::new(body, head.status, access, faults, &app.relay.stop);
             Response::from_parts(head, ReplyBody::Relayed(Box::new(download)))
         }
         Err(error) => {
@@ -107,11 +107,11 @@ async fn forward(
     let (upload, mut faults) = Upload::new(incoming, &app.settings);
     let request = Request::from_parts(head, upload);
     let error = tokio::select! {
-        reply = app.upstream.forward(&key, request) => match reply {
+        reply = app.relay.upstream.forward(&key, request) => match reply {
             Ok(reply) => return Ok((reply, faults)),
             Err(error) => error,
         },
-        () = app.stop.cancelled() => return Err(relayed::stopping().with_retry(retry)),
+        () = app.relay.stop.cancelled() => return Err(relayed::stopping().with_retry(retry)),
     };
     if let Ok(fault) = faults.try_recv() {
         let error = fault.to_error();

@@ -71,6 +71,7 @@ pub(super) async fn find_or_buy(
 ) -> Result<Purchase, ApiError> {
     let context = &order.context;
     let claimed = tokio::select! {
+        biased;
         claimed = timeout_at(context.deadline, app.ledger.claim(claim)) => claimed,
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
@@ -115,6 +116,7 @@ async fn buy(
 ) -> Result<Purchase, ApiError> {
     // Until the submit an intent that is dropped leaves nothing behind.
     let urls = tokio::select! {
+        biased;
         urls = relay::upload(&order.context, draft.uploads()) => urls?,
         () = order.context.stop.cancelled() => return Err(shutting_down()),
     };

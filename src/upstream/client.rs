@@ -3,26 +3,24 @@ use std::{
     fmt::Write,
     fs, io,
     path::PathBuf,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::time::timeout;
 
 use crate::fox::Failure;
 
 use super::{
-    Key, Settings,
-    body::RequestBody,
-    connect::Connector,
-    connection::UpstreamBody,
-    pool::{Pool, SendError},
+    Key, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody, pool::Pool,
 };
 
 const AGENT: HeaderValue =
@@ -34,8 +32,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub struct Upstream {
     pool: Arc<Pool>,
     settings: Arc<Settings>,
-    /// The base URL without a slash at its end.
-    base: Arc<str>,
+    /// The base URL's path without a slash at its end, which is mostly nothing.
+    prefix: Arc<str>,
     key: Option<Key>,
 }
 
@@ -105,7 +103,7 @@ impl Upstream {
         let pool = Arc::new(Pool::new(connector, &settings.base_url));
         Ok(Self {
             pool,
-            base: settings.base_url.to_string().trim_end_matches('/').into(),
+            prefix: settings.base_url.path().trim_end_matches('/').into(),
             settings: Arc::new(settings),
             key,
         })
@@ -128,22 +126,25 @@ impl Upstream {
         &self.settings
     }
 
-    /// The URI of `path` under the base URL.
-    pub(super) fn uri(&self, path: &str) -> Result<Uri, NoReply> {
-        Uri::try_from(format!("{}{path}", self.base))
-            .map_err(|error| NoReply::NotConnected(error.to_string()))
+    /// The request target of `path` under the base URL.
+    pub(super) fn target(&self, path: &str) -> Result<Uri, NoReply> {
+        let target = match &*self.prefix {
+            "" => Uri::try_from(path),
+            prefix => Uri::try_from(format!("{prefix}{path}")),
+        };
+        target.map_err(|error| NoReply::NotConnected(error.to_string()))
     }
 
     pub(super) fn request(
         method: Method,
-        uri: Uri,
+        target: Uri,
         key: &Key,
         body: Option<Bytes>,
     ) -> Request<RequestBody> {
         let has_body = body.is_some();
         let mut request = Request::new(RequestBody::whole(body.unwrap_or_default()));
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = target;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, key.header());
         headers.insert(USER_AGENT, AGENT);
@@ -156,43 +157,56 @@ impl Upstream {
 
     /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
     pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
-        let limit = self.settings.max_reply;
-        let call = async {
-            let (head, body) = self.send(request).await?.into_parts();
-            let body = Limited::new(body, limit).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    return NoReply::TooLong(format!(
-                        "a reply over {limit} bytes ('upstream.max_reply')"
-                    ));
-                }
-                let cause = chain(&*error);
-                NoReply::Broken(format!(
-                    "status {}, then the reply broke off: {cause}",
-                    head.status
-                ))
-            })?;
-            Ok(Reply {
-                status: head.status,
-                headers: head.headers,
-                body: body.to_bytes(),
-            })
-        };
         let limit = self.settings.request_timeout;
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        // Pinned here, because it is large and would be moved into the time-out.
+        let call = pin!(self.exchange(request));
+        timeout(limit, call).await.unwrap_or_else(|_| {
             let cause = format!("no reply within {limit:?} ('upstream.request_timeout')");
             Err(NoReply::Broken(cause))
         })
     }
 
+    async fn exchange(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
+        let (head, mut body) = self.send(request).await?.into_parts();
+        let limit = self.settings.max_reply;
+        let too_long =
+            || NoReply::TooLong(format!("a reply over {limit} bytes ('upstream.max_reply')"));
+        // Most replies come in one piece, which then needs no copy.
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                let (status, cause) = (head.status, chain(&error));
+                NoReply::Broken(format!(
+                    "status {status}, then the reply broke off: {cause}"
+                ))
+            })?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if first.len() + all.len() + data.len() > limit {
+                return Err(too_long());
+            }
+            if first.is_empty() && all.is_empty() {
+                first = data;
+            } else {
+                all.extend_from_slice(&std::mem::take(&mut first));
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body: if all.is_empty() { first } else { all.freeze() },
+        })
+    }
+
     /// Sends a request and reads the head of its reply.
-    pub(super) async fn send(
+    pub(super) fn send(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, NoReply> {
-        self.pool.send(request).await.map_err(|error| match error {
-            SendError::Unsent(error) => NoReply::NotConnected(chain(&*error)),
-            SendError::Broken(error) => NoReply::Broken(chain(&error)),
-        })
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, NoReply>> + Send + '_ {
+        self.pool.send(request)
     }
 }
 
@@ -207,7 +221,7 @@ fn read_certificates(path: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>>
 }
 
 /// An error with all of its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     body::RequestBody,
     connect::Io,
-    pool::{SendError, Shelf, Unanswered},
+    pool::{Shelf, Unanswered, broken, unsent},
 };
 
 /// A connection over HTTP/1 that moves only while somebody waits for something of it.
@@ -78,11 +78,8 @@ impl Connection {
                 share: None,
             })),
             Err(mut error) => Err(match error.take_message() {
-                Some(unsent) => (
-                    SendError::Unsent(error.into_error().into()),
-                    Some(Box::new(unsent)),
-                ),
-                None => (SendError::Broken(error.into_error()), None),
+                Some(message) => (unsent(error.into_error()), Some(Box::new(message))),
+                None => (broken(error.into_error()), None),
             }),
         }
     }

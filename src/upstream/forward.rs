@@ -57,7 +57,7 @@ impl Upstream {
     {
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let uri = self.uri(path)?;
+        let target = self.target(path)?;
         let mut headers = headers::for_upstream(head.headers, head.version);
         headers.insert(AUTHORIZATION, key.header());
         if is_length_unknown(&body) && matches!(head.method, Method::GET | Method::HEAD) {
@@ -69,7 +69,7 @@ impl Upstream {
         let body = Paced { body, turn };
         let mut request = Request::new(RequestBody::passing(body));
         *request.method_mut() = head.method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = target;
         *request.headers_mut() = headers;
         let limit = self.settings().request_timeout;
         let reply = tokio::select! {

@@ -22,9 +22,9 @@ impl Upstream {
     /// `GET /v1/configs/llm_generations_models` (CONTRACT.md, section 4): the models that this key may use.
     pub async fn models(&self, key: &Key) -> Result<Bytes, ModelsError> {
         let no_reply = |error: super::client::NoReply| ModelsError::NoReply(error.cause());
-        let uri = self.uri(paths::MODELS).map_err(no_reply)?;
+        let target = self.target(paths::MODELS).map_err(no_reply)?;
         let reply = self
-            .call(Self::request(Method::GET, uri, key, None))
+            .call(Self::request(Method::GET, target, key, None))
             .await
             .map_err(no_reply)?;
         if reply.status.is_success() {

@@ -1,6 +1,5 @@
 use std::{
     collections::VecDeque,
-    error::Error,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -24,6 +23,7 @@ use tower_service::Service;
 
 use super::{
     body::RequestBody,
+    client::{NoReply, chain},
     connect::{Connector, Io},
     connection::{Connection, UpstreamBody},
 };
@@ -47,6 +47,8 @@ const SHARERS: usize = 100;
 /// share, has one.
 pub(super) struct Pool {
     connector: Connector,
+    /// Scheme, host and port, with an empty path.
+    origin: Uri,
     /// `Host`, as HTTP/1 wants it.
     host: HeaderValue,
     shelf: Arc<Shelf>,
@@ -77,19 +79,15 @@ struct Idle {
     is_tended: bool,
 }
 
-/// A request that brought no reply.
-pub(super) enum SendError {
-    /// Not one byte of it was written.
-    Unsent(Box<dyn Error + Send + Sync>),
-    /// Something may have been sent.
-    Broken(hyper::Error),
-}
-
 impl Pool {
     pub(super) fn new(connector: Connector, base: &Uri) -> Self {
         let host = base.authority().map_or("", |authority| authority.as_str());
+        let mut origin = base.clone().into_parts();
+        origin.path_and_query = Some(PathAndQuery::from_static("/"));
         Self {
             connector,
+            // The settings allow no base URL but an absolute one.
+            origin: Uri::from_parts(origin).unwrap_or_default(),
             // An authority has only characters that a header may have.
             host: HeaderValue::try_from(host).unwrap_or(HeaderValue::from_static("")),
             shelf: Arc::default(),
@@ -100,31 +98,31 @@ impl Pool {
     pub(super) fn emptied(&self) -> Self {
         Self {
             connector: self.connector.clone(),
+            origin: self.origin.clone(),
             host: self.host.clone(),
             shelf: Arc::default(),
         }
     }
 
-    /// Sends a request to the origin of its absolute URI and gives the head of the reply.
+    /// Sends a request, whose URI is what stands behind the origin, and gives the head of the reply.
     ///
     /// A request that a dying connection gave back unwritten is sent on another one: given back means that not one byte
     /// of it was written, so that is no resending.
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
+    ) -> Result<Response<UpstreamBody>, NoReply> {
         loop {
             let sent = if let Some((shared, share)) = self.shelf.shared() {
-                shared.send(share, request).await
+                // Out of line, here and below, so that the usual way over HTTP/1 does not carry the size of the others.
+                Box::pin(shared.send(share, self.absolute(request))).await
             } else if let Some(connection) = self.shelf.take().await {
                 self.send_own(connection, request).await
             } else {
-                // Out of line, because a future that connects is several times as large as all the others, which would
-                // have to carry it.
                 return Box::pin(self.send_anew(request)).await;
             };
             match sent {
-                Err((SendError::Unsent(_), Some(unsent))) => request = *unsent,
+                Err((NoReply::NotConnected(_), Some(unsent))) => request = relative(*unsent),
                 Err((error, _)) => return Err(error),
                 Ok(reply) => return Ok(reply),
             }
@@ -135,44 +133,64 @@ impl Pool {
     async fn send_anew(
         &self,
         request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        let io = self.connector.clone().call(request.uri().clone()).await;
-        let io = io.map_err(SendError::Unsent)?;
+    ) -> Result<Response<UpstreamBody>, NoReply> {
+        let io = self.connector.clone().call(self.origin.clone()).await;
+        let io = io.map_err(|error| NoReply::NotConnected(chain(&*error)))?;
         let sent = if io.connected().is_negotiated_h2() {
-            let shared = Shared::open(io).await.map_err(SendError::Broken)?;
+            let shared = Shared::open(io).await.map_err(broken)?;
             match self.shelf.share(shared) {
-                Some((shared, share)) => shared.send(share, request).await,
-                None => return Err(SendError::Unsent("a new connection has no room".into())),
+                Some((shared, share)) => shared.send(share, self.absolute(request)).await,
+                None => {
+                    let cause = "a new connection has no room".into();
+                    return Err(NoReply::NotConnected(cause));
+                }
             }
         } else {
-            let connection = Connection::open(io).await.map_err(SendError::Broken)?;
+            let connection = Connection::open(io).await.map_err(broken)?;
             self.send_own(Box::new(connection), request).await
         };
         sent.map_err(|(error, _)| error)
     }
 
-    async fn send_own(
+    fn send_own(
         &self,
         connection: Box<Connection>,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, Unanswered> {
-        let absolute = request.uri().clone();
-        let path = absolute.path_and_query().cloned();
-        *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Unanswered>> + use<> {
         request.headers_mut().insert(HOST, self.host.clone());
-        let sent = connection.send(request, self.shelf.clone()).await;
-        sent.map_err(|(error, unsent)| {
-            let unsent = unsent.map(|mut unsent| {
-                *unsent.uri_mut() = absolute;
-                unsent
-            });
-            (error, unsent)
-        })
+        connection.send(request, self.shelf.clone())
+    }
+
+    /// The request as HTTP/2 wants it, with the origin in its URI.
+    fn absolute(&self, mut request: Request<RequestBody>) -> Request<RequestBody> {
+        let mut parts = self.origin.clone().into_parts();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request
     }
 }
 
+/// The request as HTTP/1 wants it.
+fn relative(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+    request
+}
+
+/// Something may have been sent.
+pub(super) fn broken(error: hyper::Error) -> NoReply {
+    NoReply::Broken(chain(&error))
+}
+
+/// Not one byte was sent.
+pub(super) fn unsent(error: hyper::Error) -> NoReply {
+    NoReply::NotConnected(chain(&error))
+}
+
 /// Why there is no reply; with the request, if not one byte of it was written.
-pub(super) type Unanswered = (SendError, Option<Box<Request<RequestBody>>>);
+pub(super) type Unanswered = (NoReply, Option<Box<Request<RequestBody>>>);
 
 impl Shared {
     async fn open(io: Io) -> Result<Self, hyper::Error> {
@@ -209,16 +227,13 @@ impl Shared {
         request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         if let Err(error) = self.requests.ready().await {
-            return Err((SendError::Unsent(error.into()), Some(Box::new(request))));
+            return Err((unsent(error), Some(Box::new(request))));
         }
         match self.requests.try_send_request(request).await {
             Ok(reply) => Ok(reply.map(|body| UpstreamBody::shared(body, share))),
             Err(mut error) => Err(match error.take_message() {
-                Some(unsent) => (
-                    SendError::Unsent(error.into_error().into()),
-                    Some(Box::new(unsent)),
-                ),
-                None => (SendError::Broken(error.into_error()), None),
+                Some(message) => (unsent(error.into_error()), Some(Box::new(message))),
+                None => (broken(error.into_error()), None),
             }),
         }
     }

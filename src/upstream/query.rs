@@ -13,11 +13,14 @@ impl Upstream {
     /// `GET /v1/tasks/{id}` (CONTRACT.md, section 2). Never with `sync_upstream`: that is what makes completed
     /// tasks appear without results.
     pub async fn query(&self, key: &Key, id: &str) -> Report {
-        let uri = match self.uri(&paths::task(id)) {
-            Ok(uri) => uri,
+        let target = match self.target(&paths::task(id)) {
+            Ok(target) => target,
             Err(error) => return trouble(id, &error.cause()),
         };
-        match self.call(Self::request(Method::GET, uri, key, None)).await {
+        match self
+            .call(Self::request(Method::GET, target, key, None))
+            .await
+        {
             Ok(reply) => read(key, id, &reply),
             // It would be as long the next time.
             Err(NoReply::TooLong(cause)) => Report::Refused {

@@ -57,8 +57,8 @@ impl Upstream {
         key: &Key,
         submission: Submission,
     ) -> Result<Submitted, SubmitError> {
-        let uri = match self.uri(paths::GENERATIONS) {
-            Ok(uri) => uri,
+        let target = match self.target(paths::GENERATIONS) {
+            Ok(target) => target,
             Err(error) => {
                 return Err(SubmitError::NotConnected {
                     submission,
@@ -66,7 +66,7 @@ impl Upstream {
                 });
             }
         };
-        let request = Self::request(Method::POST, uri, key, Some(submission.body().clone()));
+        let request = Self::request(Method::POST, target, key, Some(submission.body().clone()));
         match self.call(request).await {
             Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {

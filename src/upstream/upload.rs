@@ -28,13 +28,13 @@ impl Upstream {
         file_name: &str,
     ) -> Result<String, UploadError> {
         let no_reply = |error: super::client::NoReply| UploadError::NoReply(error.cause());
-        let uri = self.uri(paths::UPLOAD_BASE64).map_err(no_reply)?;
+        let target = self.target(paths::UPLOAD_BASE64).map_err(no_reply)?;
         let body = format!(
             r#"{{"file_data":{},"file_name":{}}}"#,
             quote(data),
             quote(file_name)
         );
-        let request = Self::request(Method::POST, uri, key, Some(Bytes::from(body)));
+        let request = Self::request(Method::POST, target, key, Some(Bytes::from(body)));
         let reply = self.call(request).await.map_err(no_reply)?;
         if !reply.status.is_success() {
             return Err(UploadError::Refused {
