@@ -28,14 +28,14 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Self {
+    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Box<Self> {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
             HeaderValue::try_from(reply::new_request_id())
                 .unwrap_or(HeaderValue::from_static("req_unknown"))
         });
-        Self {
+        Box::new(Self {
             request_id,
             method: request.method().clone(),
             path: shortened(request.uri().path(), 200),
@@ -48,7 +48,7 @@ impl Access {
             watchdog,
             leash: None,
             slot: None,
-        }
+        })
     }
 
     pub(super) fn request_id(&self) -> &HeaderValue {
@@ -99,7 +99,7 @@ impl Access {
     }
 
     /// The request is answered; `error` is what the client was told went wrong.
-    pub(super) fn finish(mut self, status: StatusCode, error: Option<&ApiError>) {
+    pub(super) fn finish(mut self: Box<Self>, status: StatusCode, error: Option<&ApiError>) {
         self.is_finished = true;
         let (status, malformed) = (status.as_u16(), self.malformed.count());
         match error {

@@ -27,15 +27,19 @@ use crate::{
 };
 
 /// `POST /v1/chat/completions`.
-pub(super) async fn complete(app: &Arc<App>, request: Request<Incoming>, access: Access) -> Reply {
-    converse(app, request, access, Dialect::Chat).await
+pub(super) fn complete(
+    app: &Arc<App>,
+    request: Box<Request<Incoming>>,
+    access: Box<Access>,
+) -> impl Future<Output = Reply> + Send + '_ {
+    converse(app, request, access, Dialect::Chat)
 }
 
 /// Makes a task of a request in `dialect` and answers in the same.
 pub(super) async fn converse(
     app: &Arc<App>,
-    request: Request<Incoming>,
-    mut access: Access,
+    request: Box<Request<Incoming>>,
+    mut access: Box<Access>,
     dialect: Dialect,
 ) -> Reply {
     let (head, incoming) = request.into_parts();
@@ -70,7 +74,10 @@ pub(super) async fn converse(
         Err(error) => return refuse(&error, access),
     };
     access.watch(context.deadline);
-    match accept(app, context, claim, &body, dialect, &mut access).await {
+    // Out of line, because what is needed until the submit is much, and not needed while the task is waited for.
+    let accepted = Box::pin(accept(app, context, claim, &body, dialect, &mut access)).await;
+    drop(body);
+    match accepted {
         Ok(accepted) => match accepted.purpose {
             Purpose::Live { .. } => stream(accepted, access),
             Purpose::Whole => whole::answer(app, &head, accepted, access).await,
@@ -146,7 +153,7 @@ async fn accept(
 }
 
 /// Bridges the task's stream.
-fn stream(accepted: Accepted, access: Access) -> Reply {
+fn stream(accepted: Accepted, access: Box<Access>) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let Accepted {
         mut pursuit,

@@ -6,7 +6,11 @@ use super::{App, access::Access, chat, reply::Reply};
 use crate::translate::{Dialect, TextChunks};
 
 /// `POST /v1/completions`, the legacy API: a chat of one message, in other words.
-pub(super) async fn complete(app: &Arc<App>, request: Request<Incoming>, access: Access) -> Reply {
+pub(super) fn complete(
+    app: &Arc<App>,
+    request: Box<Request<Incoming>>,
+    access: Box<Access>,
+) -> impl Future<Output = Reply> + Send + '_ {
     let dialect = Dialect::Text(TextChunks::default());
-    chat::converse(app, request, access, dialect).await
+    chat::converse(app, request, access, dialect)
 }

@@ -17,6 +17,7 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{
     App, Settings,
+    crew::Load,
     framing::{HeadWatch, Verdict},
     route::{self, Arrival},
     watchdog::Watchdog,
@@ -40,6 +41,8 @@ pub(crate) struct Admitted {
     pub(super) is_surplus: bool,
     /// By which its end is waited for when foxbridge stops.
     pub(super) watcher: Watcher,
+    /// Its part of what its thread has to do.
+    pub(super) load: Option<Load>,
 }
 
 impl Server {
@@ -71,6 +74,7 @@ impl Server {
                 place,
                 is_surplus,
                 watcher,
+                load,
             } = admitted;
             let has_spoken = Arc::new(AtomicBool::new(false));
             let ambiguous = Verdict::default();
@@ -117,7 +121,7 @@ impl Server {
             if let Err(error) = served {
                 tracing::debug!(error = &*error, "a client's connection ended early");
             }
-            drop(place);
+            drop((place, load));
         }
     }
 }

@@ -50,11 +50,10 @@ pub struct Habits {
 struct Handed {
     socket: std::net::TcpStream,
     admitted: Admitted,
-    load: Load,
 }
 
 /// One connection of those that a thread has.
-struct Load(Arc<AtomicUsize>);
+pub(super) struct Load(Arc<AtomicUsize>);
 
 impl Crew {
     /// As many threads as `server.threads` says; with none, the connections are served on the runtime of whoever admits
@@ -112,18 +111,15 @@ impl Hand {
         })
     }
 
-    fn take(&self, stream: TcpStream, admitted: Admitted) {
+    fn take(&self, stream: TcpStream, mut admitted: Admitted) {
         // Only the runtime that waits for a socket may have it.
         let socket = match stream.into_std() {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "a connection could not be handed on"),
         };
         self.load.fetch_add(1, Ordering::Relaxed);
-        let handed = Handed {
-            socket,
-            admitted,
-            load: Load(self.load.clone()),
-        };
+        admitted.load = Some(Load(self.load.clone()));
+        let handed = Handed { socket, admitted };
         if let Some(connections) = &self.connections {
             // A thread ends before its last connection only by a defect, which has been told then.
             let _ = connections.send(handed);
@@ -150,20 +146,9 @@ impl Drop for Load {
 /// Serves what is handed over, until no more will come.
 async fn serve_all(app: Arc<App>, mut handed: UnboundedReceiver<Handed>) {
     let server = Server::new(&app.settings);
-    while let Some(Handed {
-        socket,
-        admitted,
-        load,
-    }) = handed.recv().await
-    {
+    while let Some(Handed { socket, admitted }) = handed.recv().await {
         match TcpStream::from_std(socket) {
-            Ok(stream) => {
-                let served = server.serve(app.clone(), stream, admitted);
-                tokio::spawn(async move {
-                    served.await;
-                    drop(load);
-                });
-            }
+            Ok(stream) => drop(tokio::spawn(server.serve(app.clone(), stream, admitted))),
             Err(error) => tracing::error!(%error, "a connection could not be handed on"),
         }
     }

@@ -132,6 +132,7 @@ impl Door {
             place: place.ok()?,
             is_surplus,
             watcher: self.connections.watcher(),
+            load: None,
         })
     }
 }

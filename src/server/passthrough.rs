@@ -64,7 +64,11 @@ fn may_climb(path: &str) -> bool {
 }
 
 /// Sends a request on once, whatever becomes of it, and its reply back. Neither body is ever whole in memory.
-pub(super) async fn relay(app: &Arc<App>, request: Request<Incoming>, access: Access) -> Reply {
+pub(super) async fn relay(
+    app: &Arc<App>,
+    request: Box<Request<Incoming>>,
+    access: Box<Access>,
+) -> Reply {
     let method = request.method().clone();
     if matches!(method, Method::CONNECT | Method::TRACE) {
         return wrong_method(&method, METHODS, access);
@@ -86,7 +90,7 @@ pub(super) async fn relay(app: &Arc<App>, request: Request<Incoming>, access: Ac
 
 async fn forward(
     app: &App,
-    request: Request<Incoming>,
+    request: Box<Request<Incoming>>,
     access: &Access,
 ) -> Result<(Response<UpstreamBody>, relayed::Faults), ApiError> {
     let key = credentials::upstream_key(app, request.headers())?;

@@ -38,6 +38,8 @@ pub(super) async fn handle(
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Response<Occupying<ReplyBody>> {
+    // Both go from future to future, and each of these would have room for them.
+    let request = Box::new(request);
     let mut access = Access::new(&request, arrival.watchdog);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
@@ -125,8 +127,8 @@ impl Endpoint {
 async fn serve(
     app: &Arc<App>,
     endpoint: Endpoint,
-    request: Request<Incoming>,
-    mut access: Access,
+    request: Box<Request<Incoming>>,
+    mut access: Box<Access>,
 ) -> Reply {
     match endpoint {
         Endpoint::Chat => chat::complete(app, request, access).await,
@@ -153,8 +155,8 @@ const LINGER: Duration = Duration::from_secs(5);
 fn turn_away(
     app: &Arc<App>,
     error: &ApiError,
-    request: Request<Incoming>,
-    access: Access,
+    request: Box<Request<Incoming>>,
+    access: Box<Access>,
 ) -> Reply {
     let mut reply = refuse(error, access);
     reply::close(reply.headers_mut());
@@ -193,7 +195,7 @@ fn ambiguous_framing() -> ApiError {
     )
 }
 
-fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
+fn answer(result: Result<Reply, ApiError>, access: Box<Access>) -> Reply {
     match result {
         Ok(reply) => {
             access.finish(reply.status(), None);
@@ -204,14 +206,14 @@ fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
 }
 
 /// Answers with an error, and logs it.
-pub(super) fn refuse(error: &ApiError, access: Access) -> Reply {
+pub(super) fn refuse(error: &ApiError, access: Box<Access>) -> Reply {
     let reply = reply::error(error);
     access.finish(reply.status(), Some(error));
     reply
 }
 
 /// Answers a method that a path does not have.
-pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply {
+pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Box<Access>) -> Reply {
     let error = ApiError::invalid_request(
         405,
         "method_not_allowed",

@@ -26,7 +26,12 @@ use crate::{
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Waits for the task and answers with its result, as the client with this request head can take it.
-pub(super) async fn answer(app: &App, head: &Parts, accepted: Accepted, access: Access) -> Reply {
+pub(super) async fn answer(
+    app: &App,
+    head: &Parts,
+    accepted: Accepted,
+    access: Box<Access>,
+) -> Reply {
     let Accepted {
         pursuit,
         receipt,
@@ -66,7 +71,7 @@ fn on_time(
     receipt: Receipt,
     mut headers: HeaderMap,
     marks_retries: bool,
-    mut access: Access,
+    mut access: Box<Access>,
 ) -> Reply {
     let mut reply = match completion {
         Ok(completion) => {
@@ -97,7 +102,7 @@ fn late(
     interval: Duration,
     receipt: Receipt,
     headers: HeaderMap,
-    access: Access,
+    access: Box<Access>,
 ) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let report = |told: Result<(), &ApiError>| {
