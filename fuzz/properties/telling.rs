@@ -67,6 +67,8 @@ struct Options {
 struct Told {
     options: Options,
     telling: Telling,
+    /// Told the same, and looks at each chunk closely.
+    closely: Telling,
     client: Client,
     is_different: bool,
 }
@@ -80,6 +82,7 @@ impl Options {
         let mut told = Told {
             options: self,
             telling: Telling::new(&self.identity(), purpose),
+            closely: Telling::new(&self.identity(), purpose),
             client: Client::default(),
             is_different: false,
         };
@@ -87,19 +90,24 @@ impl Options {
             if self.is_silent {
                 for _ in 0..3 {
                     told.telling.break_silence();
+                    told.closely.break_silence();
                 }
                 told.read();
             }
             told.telling.begin_stream();
+            told.closely.begin_stream();
             for chunk in chunks {
-                match Chunk::parse(chunk).map(|chunk| told.telling.hear(&chunk)) {
+                match told.hear(chunk) {
                     Ok(Heard::New | Heard::Known) => {}
                     Ok(Heard::Different) => {
                         told.is_different = true;
                         break;
                     }
                     Err(NotAChunk::Error(_)) => break,
-                    Err(NotAChunk::Malformed(_)) => told.telling.miss(),
+                    Err(NotAChunk::Malformed(_)) => {
+                        told.telling.miss();
+                        told.closely.miss();
+                    }
                 }
                 told.read();
             }
@@ -118,9 +126,19 @@ impl Options {
 }
 
 impl Told {
+    fn hear(&mut self, data: &Bytes) -> Result<Heard, NotAChunk> {
+        let closely = Chunk::parse(data).map(|chunk| self.closely.hear(&chunk));
+        if self.telling.hear_more(data) {
+            assert_eq!(closely, Ok(Heard::New), "{data:?}");
+            return closely;
+        }
+        Chunk::parse(data).map(|chunk| self.telling.hear(&chunk))
+    }
+
     /// The client reads what was written for it.
     fn read(&mut self) {
         let frames = self.telling.take();
+        assert_eq!(frames, self.closely.take());
         self.client.read(&frames, self.options.include_usage);
     }
 

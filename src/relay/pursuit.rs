@@ -318,21 +318,32 @@ impl Pursuit {
     }
 
     fn on_chunk(&mut self, now: Duration, data: &Bytes) -> Option<Step> {
+        if self.telling.hear_more(data) {
+            return Some(self.on_told(now, true));
+        }
         let chunk = match Chunk::parse(data) {
             Ok(chunk) => chunk,
             Err(NotAChunk::Error(failure)) => return Some(self.on_stream_error(now, failure)),
             Err(error @ NotAChunk::Malformed(_)) => return self.on_unreadable(&error.to_string()),
         };
-        self.limits.heard(self.accepted + now);
         let is_new = match self.telling.hear(&chunk) {
             Heard::New => true,
             Heard::Known => false,
-            Heard::Different => return Some(self.on_last_word(now, Event::Diverged)),
+            Heard::Different => {
+                self.limits.heard(self.accepted + now);
+                return Some(self.on_last_word(now, Event::Diverged));
+            }
         };
+        Some(self.on_told(now, is_new))
+    }
+
+    /// The client has been told of a chunk, if it was new.
+    fn on_told(&mut self, now: Duration, is_new: bool) -> Step {
+        self.limits.heard(self.accepted + now);
         // What was to be forwarded has been told.
-        Some(match self.machine.on(now, Event::Chunk { is_new }) {
+        match self.machine.on(now, Event::Chunk { is_new }) {
             Step::Forward => Step::Read,
             step => step,
-        })
+        }
     }
 }

@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     sse::write_data,
-    translate::{Chunk, Dialect, Identity, Met, Replay, Transcript},
+    translate::{Chunk, Dialect, Identity, Met, Mold, Replay, Transcript},
 };
 
 /// What the answer is pursued for.
@@ -26,6 +26,8 @@ pub struct Telling {
     transcript: Transcript,
     /// While a stream that was opened again repeats what the client knows.
     replay: Option<Replay>,
+    /// What the next chunk will look like, if it is like the last one.
+    mold: Option<Mold>,
     /// Whether the replay tells something else than the stream before, which matters to nobody who has been told nothing.
     has_diverged: bool,
     /// Whether this stream had something that could not be read: only its own count can prove it whole.
@@ -54,6 +56,7 @@ impl Telling {
             dialect: Dialect::Chat,
             transcript: Transcript::new(identity),
             replay: None,
+            mold: None,
             has_diverged: false,
             has_hole: false,
             comments: 0,
@@ -79,6 +82,7 @@ impl Telling {
     /// Another stream begins, which starts over.
     pub fn begin_stream(&mut self) {
         self.replay = (!self.transcript.is_empty()).then(|| Replay::of(&self.transcript));
+        self.mold = None;
         self.has_diverged = false;
         self.has_hole = false;
     }
@@ -86,6 +90,21 @@ impl Telling {
     /// Something of this stream could not be read.
     pub fn miss(&mut self) {
         self.has_hole = true;
+    }
+
+    /// Takes the data of a chunk that is just like the one before, but for the text that it adds, and tells the client of
+    /// it as it is; `false` where it must be read.
+    pub fn hear_more(&mut self, data: &Bytes) -> bool {
+        let Some(mold) = self.mold.as_ref().filter(|_| self.replay.is_none()) else {
+            return false;
+        };
+        if !self.transcript.add_molded(mold, data) {
+            return false;
+        }
+        if self.purpose != Purpose::Whole {
+            self.write(data.clone());
+        }
+        true
     }
 
     /// Takes a chunk of the stream, and tells the client what is new in it.
@@ -176,12 +195,18 @@ impl Telling {
 
     fn tell(&mut self, chunk: &Chunk) {
         self.replay = None;
-        if let Purpose::Live { include_usage } = self.purpose
-            && let Some(json) = chunk.for_client(&self.transcript, include_usage)
-        {
-            self.write(json);
+        let mut is_unchanged = true;
+        if let Purpose::Live { include_usage } = self.purpose {
+            let told = chunk.for_client(&self.transcript, include_usage);
+            is_unchanged = told.as_ref().is_some_and(|told| chunk.is(told));
+            if let Some(json) = told {
+                self.write(json);
+            }
         }
         self.transcript.add(chunk);
+        self.mold = Some(chunk)
+            .filter(|_| is_unchanged)
+            .and_then(|chunk| Mold::of(chunk, &self.transcript));
     }
 
     /// Whether the replay brings what should have come before something that the client has. Whoever is told all in one

@@ -17,7 +17,7 @@ const OBJECT: &str = r#""chat.completion.chunk""#;
 /// The parts of a `chat.completion.chunk` that foxbridge must understand; the rest travels on unread.
 #[derive(Debug)]
 pub struct Chunk<'a> {
-    data: &'a Bytes,
+    pub(super) data: &'a Bytes,
     pub(super) view: View<'a>,
 }
 
@@ -125,6 +125,11 @@ impl<'a> Chunk<'a> {
             edit.set("choices", format!("[{}]", proper.join(",")));
         }
         edit.finish().map(Bytes::from)
+    }
+
+    /// Whether these are its very bytes.
+    pub fn is(&self, data: &Bytes) -> bool {
+        self.data.as_ptr() == data.as_ptr() && self.data.len() == data.len()
     }
 
     /// Whether this is the chunk behind all choices that tells the usage.

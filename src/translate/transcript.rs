@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 
 use super::{
-    Identity,
+    Identity, Mold,
     chunk::Chunk,
     finish::finish_reason,
+    mold::Piece,
     view::{ChoiceView, DeltaView, ToolCallView},
 };
 use crate::json::{Raw, quote};
@@ -121,6 +122,23 @@ impl Transcript {
             );
             told.add(choice);
         }
+    }
+
+    /// Notes a chunk of this mold that is being forwarded; `false`, and nothing is noted, for any other.
+    pub fn add_molded(&mut self, mold: &Mold, data: &[u8]) -> bool {
+        let told = self
+            .choices
+            .iter_mut()
+            .find(|told| told.index == mold.index());
+        let (Some(text), Some(told)) = (mold.text(data).and_then(Raw::string), told) else {
+            return false;
+        };
+        match mold.piece() {
+            Piece::Content => told.content.push_str(&text),
+            Piece::Reasoning => told.reasoning.push_str(&text),
+        }
+        self.chunks += 1;
+        true
     }
 
     /// A chunk that says nothing new, for clients that count chunks; `None` when every choice is finished, for nothing may
