@@ -169,9 +169,11 @@ impl Pursuit {
             if let Step::Finish(ending) = &self.step {
                 return Progress::Ended(ending.clone());
             }
-            // A stream that never pauses must not keep the limits from being looked at, so they come first.
+            // What is there is taken first; the limits are looked at when there is nothing more. That moment comes, however
+            // fast a stream is: the runtime makes each task pause after so many reads.
             tokio::select! {
                 biased;
+                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
                 () = &mut self.stopped => self.happened(Event::Stop),
                 () = self.limits.reached() => {
                     let due = self.limits.due();
@@ -184,7 +186,6 @@ impl Pursuit {
                         return Progress::Quiet;
                     }
                 }
-                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
             }
         }
     }
@@ -254,6 +255,14 @@ impl Pursuit {
 
     /// Works off what has been read, until the machine wants something else than to read on.
     fn use_up_read(&mut self) {
+        if self
+            .ongoing
+            .stream
+            .as_ref()
+            .is_none_or(|stream| stream.decoder.is_used_up())
+        {
+            return;
+        }
         let now = self.accepted.elapsed();
         while let Some(item) = self.next_item() {
             let step = match item {

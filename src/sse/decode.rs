@@ -79,6 +79,11 @@ impl Decoder {
         }
     }
 
+    /// Whether nothing is left of what was pushed.
+    pub fn is_used_up(&self) -> bool {
+        self.input.is_empty()
+    }
+
     /// How many bytes of an unfinished event it keeps between two reads: never more than the limit.
     pub fn held(&self) -> usize {
         self.partial.len()

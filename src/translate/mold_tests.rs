@@ -9,7 +9,7 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn chunk(delta: &str, rest: &str) -> String {
-    format!(r#"{{"id":"c","created":1,"choices":[{{"index":0,"delta":{{{delta}}}{rest}}}]}}"#)
+    format!(r#"{{"id":"c-7","created":1,"choices":[{{"index":0,"delta":{{{delta}}}{rest}}}]}}"#)
 }
 
 /// The mold of the second chunk of a stream.
