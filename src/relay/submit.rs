@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::Context;
 use crate::{
@@ -31,10 +31,7 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Sub
     loop {
         let outcome = tokio::select! {
             biased;
-            outcome = context.upstream.submit(&context.key, submission) => outcome,
-            () = sleep_until(context.deadline) => {
-                return Err(unknown(translate::ambiguous("no reply before 'task.deadline'", None)));
-            }
+            outcome = context.upstream.submit(&context.key, submission, context.deadline) => outcome,
             () = context.stop.cancelled() => {
                 return Err(unknown(translate::ambiguous("foxbridge was stopped before the reply", None)));
             }

@@ -11,7 +11,11 @@ use crate::{api_error::ApiError, relay::Malformed};
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
 /// the client left before that. Never keys, never content.
-pub(super) struct Access {
+///
+/// It goes from future to future, each of which would have room for it, hence the box.
+pub(super) struct Access(Box<Noted>);
+
+struct Noted {
     request_id: HeaderValue,
     method: Method,
     path: String,
@@ -28,14 +32,14 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Box<Self> {
+    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Self {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
             HeaderValue::try_from(reply::new_request_id())
                 .unwrap_or(HeaderValue::from_static("req_unknown"))
         });
-        Box::new(Self {
+        Self(Box::new(Noted {
             request_id,
             method: request.method().clone(),
             path: shortened(request.uri().path(), 200),
@@ -48,79 +52,86 @@ impl Access {
             watchdog,
             leash: None,
             slot: None,
-        })
+        }))
     }
 
     pub(super) fn request_id(&self) -> &HeaderValue {
-        &self.request_id
+        &self.0.request_id
     }
 
     /// Since the request's head was read.
     pub(super) fn milliseconds(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
+        self.0.milliseconds()
     }
 
     pub(super) fn set_model(&mut self, model: &str) {
-        self.model = Some(shortened(model, 100));
+        self.0.model = Some(shortened(model, 100));
     }
 
     /// Ends the connection if the request has not been answered soon after `deadline`.
     pub(super) fn watch(&mut self, deadline: Instant) {
-        self.leash = Some(self.watchdog.watch(deadline));
+        self.0.leash = Some(self.0.watchdog.watch(deadline));
     }
 
     /// The watchdog's leash, for an answer that is ready but not taken yet.
     pub(super) fn take_leash(&mut self) -> Option<Leash> {
-        self.leash.take()
+        self.0.leash.take()
     }
 
     /// Makes the request one of those that `server.max_in_flight` bounds.
     pub(super) fn occupy(&mut self, slot: Slot) {
-        self.slot = Some(slot);
+        self.0.slot = Some(slot);
     }
 
     /// The request's place, for work that goes on without its client.
     pub(super) fn slot(&self) -> Option<Slot> {
-        self.slot.clone()
+        self.0.slot.clone()
     }
 
     /// From here to [`Access::set_task`], nobody knows whether a task was made.
     pub(super) fn set_submitting(&mut self) {
-        self.is_submitting = true;
+        self.0.is_submitting = true;
     }
 
     pub(super) fn set_task(&mut self, task: &str) {
-        self.task = Some(task.to_owned());
+        self.0.task = Some(task.to_owned());
     }
 
     /// Where to count what could not be read of the task's streams.
     pub(super) fn malformed(&self) -> Malformed {
-        self.malformed.clone()
+        self.0.malformed.clone()
     }
 
     /// The request is answered; `error` is what the client was told went wrong.
-    pub(super) fn finish(mut self: Box<Self>, status: StatusCode, error: Option<&ApiError>) {
-        self.is_finished = true;
-        let (status, malformed) = (status.as_u16(), self.malformed.count());
+    pub(super) fn finish(self, status: StatusCode, error: Option<&ApiError>) {
+        let mut noted = self.0;
+        noted.is_finished = true;
+        let (status, malformed) = (status.as_u16(), noted.malformed.count());
         match error {
             None => tracing::info!(
-                id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
-                model = self.model, task = self.task, malformed, "answered"
+                id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
+                model = noted.model, task = noted.task, malformed, "answered"
             ),
             Some(error) => tracing::info!(
-                id = self.id(), method = %self.method, path = self.path, status, ms = self.milliseconds(),
-                model = self.model, task = self.task, malformed, code = error.code.as_deref(),
+                id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
+                model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
                 error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
     }
+}
 
+impl Noted {
     fn id(&self) -> &str {
         self.request_id.to_str().unwrap_or("-")
     }
+
+    fn milliseconds(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
 }
 
-impl Drop for Access {
+impl Drop for Noted {
     fn drop(&mut self) {
         if !self.is_finished && self.is_submitting && self.task.is_none() {
             tracing::warn!(

@@ -30,7 +30,7 @@ use crate::{
 pub(super) fn complete(
     app: &Arc<App>,
     request: Box<Request<Incoming>>,
-    access: Box<Access>,
+    access: Access,
 ) -> impl Future<Output = Reply> + Send + '_ {
     converse(app, request, access, Dialect::Chat)
 }
@@ -39,7 +39,7 @@ pub(super) fn complete(
 pub(super) async fn converse(
     app: &Arc<App>,
     request: Box<Request<Incoming>>,
-    mut access: Box<Access>,
+    mut access: Access,
     dialect: Dialect,
 ) -> Reply {
     let (head, incoming) = request.into_parts();
@@ -153,7 +153,7 @@ async fn accept(
 }
 
 /// Bridges the task's stream.
-fn stream(accepted: Accepted, access: Box<Access>) -> Reply {
+fn stream(accepted: Accepted, access: Access) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let Accepted {
         mut pursuit,

@@ -9,7 +9,7 @@ use crate::translate::{Dialect, TextChunks};
 pub(super) fn complete(
     app: &Arc<App>,
     request: Box<Request<Incoming>>,
-    access: Box<Access>,
+    access: Access,
 ) -> impl Future<Output = Reply> + Send + '_ {
     let dialect = Dialect::Text(TextChunks::default());
     chat::converse(app, request, access, dialect)

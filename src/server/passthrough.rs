@@ -67,7 +67,7 @@ fn may_climb(path: &str) -> bool {
 pub(super) async fn relay(
     app: &Arc<App>,
     request: Box<Request<Incoming>>,
-    access: Box<Access>,
+    access: Access,
 ) -> Reply {
     let method = request.method().clone();
     if matches!(method, Method::CONNECT | Method::TRACE) {

@@ -157,7 +157,7 @@ pub(super) struct Download {
     body: UpstreamBody,
     status: StatusCode,
     /// None once the end is in the log.
-    access: Option<Box<Access>>,
+    access: Option<Access>,
     /// What may have become of the request's body meanwhile.
     faults: Faults,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -167,7 +167,7 @@ impl Download {
     pub(super) fn new(
         body: UpstreamBody,
         status: StatusCode,
-        access: Box<Access>,
+        access: Access,
         faults: Faults,
         stop: &CancellationToken,
     ) -> Self {

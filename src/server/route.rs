@@ -38,7 +38,7 @@ pub(super) async fn handle(
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Response<Occupying<ReplyBody>> {
-    // Both go from future to future, and each of these would have room for them.
+    // It goes from future to future, and each of these would have room for it.
     let request = Box::new(request);
     let mut access = Access::new(&request, arrival.watchdog);
     let request_id = access.request_id().clone();
@@ -128,7 +128,7 @@ async fn serve(
     app: &Arc<App>,
     endpoint: Endpoint,
     request: Box<Request<Incoming>>,
-    mut access: Box<Access>,
+    mut access: Access,
 ) -> Reply {
     match endpoint {
         Endpoint::Chat => chat::complete(app, request, access).await,
@@ -156,7 +156,7 @@ fn turn_away(
     app: &Arc<App>,
     error: &ApiError,
     request: Box<Request<Incoming>>,
-    access: Box<Access>,
+    access: Access,
 ) -> Reply {
     let mut reply = refuse(error, access);
     reply::close(reply.headers_mut());
@@ -195,7 +195,7 @@ fn ambiguous_framing() -> ApiError {
     )
 }
 
-fn answer(result: Result<Reply, ApiError>, access: Box<Access>) -> Reply {
+fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
     match result {
         Ok(reply) => {
             access.finish(reply.status(), None);
@@ -206,14 +206,14 @@ fn answer(result: Result<Reply, ApiError>, access: Box<Access>) -> Reply {
 }
 
 /// Answers with an error, and logs it.
-pub(super) fn refuse(error: &ApiError, access: Box<Access>) -> Reply {
+pub(super) fn refuse(error: &ApiError, access: Access) -> Reply {
     let reply = reply::error(error);
     access.finish(reply.status(), Some(error));
     reply
 }
 
 /// Answers a method that a path does not have.
-pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Box<Access>) -> Reply {
+pub(super) fn wrong_method(method: &Method, allowed: &'static str, access: Access) -> Reply {
     let error = ApiError::invalid_request(
         405,
         "method_not_allowed",

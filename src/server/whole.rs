@@ -26,12 +26,7 @@ use crate::{
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Waits for the task and answers with its result, as the client with this request head can take it.
-pub(super) async fn answer(
-    app: &App,
-    head: &Parts,
-    accepted: Accepted,
-    access: Box<Access>,
-) -> Reply {
+pub(super) async fn answer(app: &App, head: &Parts, accepted: Accepted, access: Access) -> Reply {
     let Accepted {
         pursuit,
         receipt,
@@ -71,7 +66,7 @@ fn on_time(
     receipt: Receipt,
     mut headers: HeaderMap,
     marks_retries: bool,
-    mut access: Box<Access>,
+    mut access: Access,
 ) -> Reply {
     let mut reply = match completion {
         Ok(completion) => {
@@ -102,7 +97,7 @@ fn late(
     interval: Duration,
     receipt: Receipt,
     headers: HeaderMap,
-    access: Box<Access>,
+    access: Access,
 ) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let report = |told: Result<(), &ApiError>| {

@@ -15,7 +15,7 @@ use hyper::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::fox::Failure;
 
@@ -157,13 +157,28 @@ impl Upstream {
 
     /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
     pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
+        self.call_by(None, request).await
+    }
+
+    /// The same, and before `deadline` (`task.deadline`) if there is one.
+    pub(super) async fn call_by(
+        &self,
+        deadline: Option<Instant>,
+        request: Request<RequestBody>,
+    ) -> Result<Reply, NoReply> {
         let limit = self.settings.request_timeout;
+        let at = Instant::now() + limit;
+        let earlier = deadline.filter(|deadline| *deadline < at);
         // Pinned here, because it is large and would be moved into the time-out.
         let call = pin!(self.exchange(request));
-        timeout(limit, call).await.unwrap_or_else(|_| {
-            let cause = format!("no reply within {limit:?} ('upstream.request_timeout')");
-            Err(NoReply::Broken(cause))
-        })
+        timeout_at(earlier.unwrap_or(at), call)
+            .await
+            .unwrap_or_else(|_| {
+                Err(NoReply::Broken(match earlier {
+                    Some(_) => "no reply before 'task.deadline'".into(),
+                    None => format!("no reply within {limit:?} ('upstream.request_timeout')"),
+                }))
+            })
     }
 
     async fn exchange(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {

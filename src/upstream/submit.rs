@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use hyper::{HeaderMap, Method, StatusCode};
+use tokio::time::Instant;
 
 use super::{
     Key, Upstream,
@@ -51,11 +52,13 @@ pub struct Refusal {
 }
 
 impl Upstream {
-    /// `POST /v1/llm/generations` (CONTRACT.md, section 1): buys one task.
+    /// `POST /v1/llm/generations` (CONTRACT.md, section 1): buys one task. Without a reply before `deadline`, nobody knows
+    /// whether it did.
     pub async fn submit(
         &self,
         key: &Key,
         submission: Submission,
+        deadline: Instant,
     ) -> Result<Submitted, SubmitError> {
         let target = match self.target(paths::GENERATIONS) {
             Ok(target) => target,
@@ -67,7 +70,7 @@ impl Upstream {
             }
         };
         let request = Self::request(Method::POST, target, key, Some(submission.body().clone()));
-        match self.call(request).await {
+        match self.call_by(Some(deadline), request).await {
             Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {
                 Err(SubmitError::NotConnected { submission, cause })
