@@ -247,7 +247,7 @@ pub(super) const SERVER_THREADS: Key = Key {
     default: None,
     form: Form::Whole,
     expected: "a whole number from 1 to 1000",
-    why: "How many threads serve clients; one for each core that foxbridge may use, unless you set it.",
+    why: "How many threads serve clients; one for every two cores that foxbridge may use, unless you set it.",
 };
 pub(super) const SERVER_MAX_BODY: Key = Key {
     name: "server.max_body",

@@ -166,7 +166,7 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     Some(server::Settings {
-        threads: threads?.unwrap_or_else(cores),
+        threads: threads?.unwrap_or_else(half_the_cores),
         max_body: max_body?,
         max_in_flight: max_in_flight?,
         max_connections: max_connections?,
@@ -179,9 +179,11 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     })
 }
 
-/// What the cgroup and the affinity of this process allow.
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+/// Of those that the cgroup and the affinity of this process allow. The other half is for whoever is served, and threads
+/// that have little to do each wake for less at a time.
+fn half_the_cores() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    (cores / 2).max(1)
 }
 
 fn log(reader: &mut Reader<'_>) -> Option<telemetry::Settings> {

@@ -52,6 +52,11 @@ impl Limits {
         }
     }
 
+    /// Whether the deadline has passed at `now`. Whoever is always busy never gets to hear of it by a timer.
+    pub(super) fn are_over(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
     /// Resolves when it is worth looking at [`Limits::due`] again.
     pub(super) async fn reached(&mut self) {
         self.timer.as_mut().await;

@@ -169,8 +169,8 @@ impl Pursuit {
             if let Step::Finish(ending) = &self.step {
                 return Progress::Ended(ending.clone());
             }
-            // What is there is taken first; the limits are looked at when there is nothing more. That moment comes, however
-            // fast a stream is: the runtime makes each task pause after so many reads.
+            // What is there is taken first, and timers are looked at when there is nothing more. A stream that never pauses
+            // is ended by `use_up_read`.
             tokio::select! {
                 biased;
                 done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
@@ -264,6 +264,12 @@ impl Pursuit {
             return;
         }
         let now = self.accepted.elapsed();
+        if self.limits.are_over(self.accepted + now) {
+            return self.happened(Event::Deadline);
+        }
+        if self.target.context.stop.is_cancelled() {
+            return self.happened(Event::Stop);
+        }
         while let Some(item) = self.next_item() {
             let step = match item {
                 Item::Event(event) => self.on_frame(now, Frame::read(&event.name, event.data)),

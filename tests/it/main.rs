@@ -16,6 +16,7 @@ mod crowd;
 mod demo;
 mod doubts;
 mod events;
+mod floods;
 mod harness;
 mod http;
 mod journal_page;

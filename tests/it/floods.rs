@@ -1,0 +1,111 @@
+//! Streams that never pause. Everything else in a test shares one thread, so that whoever fills and whoever empties the
+//! connections need threads of their own: only then is there always something more to read.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::harness::{Proxy, within};
+
+const TASK: &str = r#"{"id":"task-llm-1-flood","object":"llm.generation.task","type":"llm","model":"gpt-5.5","status":"processing","progress":0,"created":1,"stream":{"url":"/v1/llm/generations/task-llm-1-flood/stream"},"results":null,"error":null}"#;
+const CHUNK: &str = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-5.5","choices":[{"index":0,"delta":{"content":"flood "},"finish_reason":null}]}"#;
+const QUESTION: &str =
+    r#"{"model":"gpt-5.5","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+
+/// An upstream whose streams are written as fast as they are taken, and have no end.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+/// Answers until the other end is gone.
+fn answer(mut stream: TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        while !head.ends_with("\r\n\r\n") {
+            let start = head.len();
+            if reader.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+            if let Some(value) = head[start..].strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        reader.read_exact(&mut vec![0; length]).ok()?;
+        if head.contains("/stream ") {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+            stream.write_all(head.as_bytes()).ok()?;
+            let flood = format!("event: chunk\ndata: {CHUNK}\n\n").repeat(500);
+            loop {
+                stream.write_all(flood.as_bytes()).ok()?;
+            }
+        }
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{TASK}",
+            TASK.len()
+        );
+        stream.write_all(reply.as_bytes()).ok()?;
+    }
+}
+
+/// Asks for a stream and takes it as fast as it comes; the end of what came, and how long that took.
+fn drink(address: SocketAddr) -> (String, Duration) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{QUESTION}",
+        QUESTION.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut buffer, mut tail) = (vec![0; 1 << 20], Vec::new());
+    loop {
+        let read = stream.read(&mut buffer).unwrap_or(0);
+        tail.extend_from_slice(&buffer[..read]);
+        let surplus = tail.len().saturating_sub(2000);
+        tail.drain(..surplus);
+        if read == 0 || tail.ends_with(b"\r\n0\r\n\r\n") {
+            return (String::from_utf8_lossy(&tail).into_owned(), began.elapsed());
+        }
+    }
+}
+
+async fn taken(address: SocketAddr) -> (String, Duration) {
+    let drunk = tokio::task::spawn_blocking(move || drink(address));
+    within("the flood ends", drunk).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_ends_by_the_deadline() {
+    let proxy = Proxy::start(&format!("http://{}", upstream()), |config| {
+        config.task.deadline = Duration::from_secs(1);
+    })
+    .await;
+    let (tail, time) = taken(proxy.address).await;
+    assert!(tail.contains("task_deadline_exceeded"), "{tail}");
+    assert!(time < Duration::from_secs(4), "{time:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_ends_when_the_proxy_is_stopped() {
+    let mut proxy = Proxy::start(&format!("http://{}", upstream()), |config| {
+        config.server.shutdown_grace = Duration::from_millis(500);
+    })
+    .await;
+    let taken = tokio::spawn(taken(proxy.address));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    proxy.ask_to_stop();
+    proxy.stopped().await;
+    let (tail, _) = taken.await.unwrap();
+    assert!(tail.contains("server_shutting_down"), "{tail}");
+}
