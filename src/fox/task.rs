@@ -64,8 +64,8 @@ impl Task {
 }
 
 fn first_result(results: Raw) -> Option<Raw> {
-    Raw::array(results)?
-        .into_iter()
+    results
+        .elements()
         .next()
         .filter(|result| result.get().starts_with('{'))
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
@@ -164,50 +166,52 @@ fn without_bom(block: Bytes) -> Bytes {
 
 /// Reads the fields of one block; `None` when it holds no data and so is no event.
 fn parse(block: &Bytes) -> Option<Event> {
-    let mut name = Bytes::new();
-    let mut data: Option<Bytes> = None;
+    let mut name = 0..0;
+    let mut data: Option<Range<usize>> = None;
     let mut joined: Option<BytesMut> = None;
     let mut at = 0;
     while at < block.len() {
         let rest = block.get(at..).unwrap_or_default();
-        let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let line = block.slice(at..at + length);
+        let end = at + memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let (field, value) = split_field(block, at..end);
         // The LF of a CRLF is taken as an empty line, which inside a block means nothing.
-        at += length + 1;
-        let (field, value) = split_field(&line);
+        at = end + 1;
         match field {
             b"data" => match (&data, &mut joined) {
                 (None, _) => data = Some(value),
                 (Some(first), None) => {
                     let mut all = BytesMut::with_capacity(first.len() + value.len() + 1);
-                    all.extend_from_slice(first);
+                    all.extend_from_slice(block.get(first.clone()).unwrap_or_default());
                     all.extend_from_slice(b"\n");
-                    all.extend_from_slice(&value);
+                    all.extend_from_slice(block.get(value).unwrap_or_default());
                     joined = Some(all);
                 }
                 (Some(_), Some(all)) => {
                     all.extend_from_slice(b"\n");
-                    all.extend_from_slice(&value);
+                    all.extend_from_slice(block.get(value).unwrap_or_default());
                 }
             },
             b"event" => name = value,
             _ => {}
         }
     }
-    let data = joined.map(BytesMut::freeze).or(data)?;
+    let data = match joined {
+        Some(joined) => joined.freeze(),
+        None => block.slice(data?),
+    };
+    let name = block.slice(name);
     Some(Event { name, data })
 }
 
-/// Splits a line at its first colon; one blank behind the colon is not part of the value.
-fn split_field(line: &Bytes) -> (&[u8], Bytes) {
-    let Some(colon) = memchr(b':', line) else {
-        return (line, Bytes::new());
+/// Splits a line at its first colon: the field, and where the value is. One blank behind the colon is not part of it.
+fn split_field(block: &Bytes, line: Range<usize>) -> (&[u8], Range<usize>) {
+    let text = block.get(line.clone()).unwrap_or_default();
+    let Some(colon) = memchr(b':', text) else {
+        return (text, line.end..line.end);
     };
-    let blank = usize::from(line.get(colon + 1) == Some(&b' '));
-    (
-        line.get(..colon).unwrap_or_default(),
-        line.slice(colon + 1 + blank..),
-    )
+    let blank = usize::from(text.get(colon + 1) == Some(&b' '));
+    let value = line.start + colon + 1 + blank..line.end;
+    (text.get(..colon).unwrap_or_default(), value)
 }
 
 #[cfg(test)]
