@@ -1,11 +1,12 @@
 use std::hint::black_box;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use divan::{Bencher, counter::ItemsCount};
 use foxbridge::{
     fox::Frame,
-    sse::{Decoder, Item, write_data},
-    translate::{Chunk, Identity, Transcript},
+    relay::{Purpose, Telling},
+    sse::{Decoder, Item},
+    translate::{Chunk, Identity},
 };
 
 pub(crate) const CHUNKS: usize = 100;
@@ -42,20 +43,20 @@ fn reframe(bencher: Bencher, kind: Reads) {
         created: 1_776_874_481,
         choices: 1,
     };
+    let purpose = Purpose::Live {
+        include_usage: false,
+    };
     bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
-        let mut told = Transcript::new(&identity);
-        let mut out = BytesMut::new();
+        let mut telling = Telling::new(&identity, purpose);
         each_event(&reads, |frame| {
             let Frame::Chunk(data) = frame else { return };
-            let chunk = Chunk::parse(&data).expect("a chunk");
-            if let Some(json) = chunk.for_client(&told, false) {
-                write_data(&mut out, &json);
+            if !telling.hear_more(&data) {
+                telling.hear(&Chunk::parse(&data).expect("a chunk"));
             }
-            told.add(&chunk);
             // As it is handed on: what one read brought, as one piece.
-            drop(black_box(out.split()));
+            drop(black_box(telling.take()));
         });
-        told
+        telling
     });
 }
 

@@ -74,10 +74,12 @@ async fn ask(
 fn start(runtime: &Runtime) -> io::Result<TcpStream> {
     runtime.block_on(async {
         let upstream = upstream().await?;
-        let config = crate::settings(&[
+        let mut config = crate::settings(&[
             ("upstream.base_url", &format!("http://{upstream}")),
             ("task.poll_first", "1ms"),
         ]);
+        // On this thread, whose allocations are counted.
+        config.server.threads = 0;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         tokio::spawn(foxbridge::run::serve(config, listener, future::pending()));

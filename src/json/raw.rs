@@ -1,5 +1,8 @@
 use std::borrow::Cow;
 
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
 use super::syntax;
 
 /// How many elements an array may have that is looked into: elements cost memory, and nobody writes as many.
@@ -65,6 +68,13 @@ impl<'a> Raw<'a> {
             elements.push(element);
         }
         Some(elements)
+    }
+}
+
+/// From serde_json only, as a member of what it reads.
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'a RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
     }
 }
 

@@ -62,8 +62,7 @@ impl<'a> Chunk<'a> {
         let malformed = |error: &dyn std::fmt::Display| NotAChunk::Malformed(error.to_string());
         // What is skipped over is not looked at, so the whole is checked for being text first.
         let text = std::str::from_utf8(data).map_err(|error| malformed(&error))?;
-        let raw = Raw::parse(text).map_err(|error| malformed(&error))?;
-        let view = View::read(raw).map_err(|unfit| malformed(&unfit))?;
+        let view: View = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         match (&view.choices, view.error) {
             (None, Some(_)) => Err(NotAChunk::Error(Failure::of_event(data))),
             // Some providers tell an error in mid-stream beside a choice that they call finished.
