@@ -1,7 +1,7 @@
 use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -18,6 +18,9 @@ use crate::{
     translate::{Chunk, Dialect, Identity, NotAChunk, Transcript},
     upstream::NotOpened,
 };
+
+/// How many bytes may be read that bring the client nothing, such as comments, before others have their turn.
+const FRUITLESS_READ: usize = 64 << 10;
 
 /// One accepted task on its way to its end: the state machine, with the I/O that it asks for.
 ///
@@ -70,7 +73,11 @@ impl Pursuit {
             // Polling brings the same answer, only later: better than an error for a task that is paid for.
             let uri = context.upstream.stream_target(&task);
             uri.inspect_err(|error| {
-                tracing::error!(task = task.id, "{error}; it is polled instead")
+                tracing::error!(
+                    task = task.id,
+                    error = error.to_string(),
+                    "the task's stream cannot be followed; it is polled instead"
+                )
             })
             .ok()
         } else {
@@ -161,6 +168,8 @@ impl Pursuit {
 
     /// Goes on until there are frames to take, the client needs a sign of life, or the task has ended.
     pub(super) async fn advance(&mut self) -> Progress {
+        // What was read and brought the client nothing.
+        let mut fruitless = 0;
         loop {
             self.use_up_read();
             if self.telling.has_frames() {
@@ -169,25 +178,43 @@ impl Pursuit {
             if let Step::Finish(ending) = &self.step {
                 return Progress::Ended(ending.clone());
             }
-            // What is there is taken first, and timers are looked at when there is nothing more. A stream that never pauses
-            // is ended by `use_up_read`.
+            if fruitless > FRUITLESS_READ {
+                // A stream that never pauses must hold up neither its own timers nor whoever shares the thread.
+                fruitless = 0;
+                yield_now().await;
+                if let Some(progress) = self.look_at_limits() {
+                    return progress;
+                }
+                continue;
+            }
+            // What is there is taken first, and timers are looked at when there is nothing more.
             tokio::select! {
                 biased;
-                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
+                done = perform(&self.step, &self.target, &mut self.ongoing) => {
+                    if let Done::Read(Some(bytes)) = &done {
+                        fruitless += bytes.len();
+                    }
+                    self.on_done(done);
+                }
                 () = &mut self.stopped => self.happened(Event::Stop),
                 () = self.limits.reached() => {
-                    let due = self.limits.due();
-                    if due.deadline {
-                        self.happened(Event::Deadline);
-                    } else if due.silence {
-                        self.happened(Event::Silent);
-                    }
-                    if due.quiet && !self.telling.break_silence() {
-                        return Progress::Quiet;
+                    if let Some(progress) = self.look_at_limits() {
+                        return progress;
                     }
                 }
             }
         }
+    }
+
+    /// Does what is due.
+    fn look_at_limits(&mut self) -> Option<Progress> {
+        let due = self.limits.due();
+        if due.deadline {
+            self.happened(Event::Deadline);
+        } else if due.silence {
+            self.happened(Event::Silent);
+        }
+        (due.quiet && !self.telling.break_silence()).then_some(Progress::Quiet)
     }
 
     fn happened(&mut self, event: Event) {

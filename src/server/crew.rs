@@ -18,6 +18,10 @@ use super::{
     connection::{Admitted, Server},
 };
 
+/// How many turns tasks may have before sockets and timers are looked at again. A task that is always ready has many, one
+/// behind the other.
+const EVENT_INTERVAL: u32 = 16;
+
 /// Whoever serves the connections that were admitted.
 ///
 /// A connection stays with one thread, and so does everything that is done for it: its requests, their upstream
@@ -56,8 +60,8 @@ struct Handed {
 pub(super) struct Load(Arc<AtomicUsize>);
 
 impl Crew {
-    /// As many threads as `server.threads` says; with none, the connections are served on the runtime of whoever admits
-    /// them.
+    /// As many threads as `server.threads` says. With none, which only tests ask for, the connections are served on the
+    /// runtime of whoever admits them.
     ///
     /// # Errors
     /// When the operating system gives no more threads or files.
@@ -80,9 +84,11 @@ impl Crew {
             Self::Threads(hands) => {
                 let idlest = hands
                     .iter()
+                    .filter(|hand| hand.is_at_work())
                     .min_by_key(|hand| hand.load.load(Ordering::Relaxed));
-                if let Some(hand) = idlest {
-                    hand.take(stream, admitted);
+                match idlest {
+                    Some(hand) => hand.take(stream, admitted),
+                    None => tracing::error!("no thread is left to serve; restart foxbridge"),
                 }
             }
         }
@@ -94,6 +100,7 @@ impl Hand {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_park(habits.rests)
+            .event_interval(EVENT_INTERVAL)
             .build()?;
         let (connections, handed) = unbounded_channel();
         let thread = thread::Builder::new()
@@ -111,6 +118,12 @@ impl Hand {
         })
     }
 
+    /// Whether its thread takes connections: until the end, unless it has a defect.
+    fn is_at_work(&self) -> bool {
+        let connections = self.connections.as_ref();
+        connections.is_some_and(|connections| !connections.is_closed())
+    }
+
     fn take(&self, stream: TcpStream, mut admitted: Admitted) {
         // Only the runtime that waits for a socket may have it.
         let socket = match stream.into_std() {
@@ -121,7 +134,7 @@ impl Hand {
         admitted.load = Some(Load(self.load.clone()));
         let handed = Handed { socket, admitted };
         if let Some(connections) = &self.connections {
-            // A thread ends before its last connection only by a defect, which has been told then.
+            // Whether its thread is at work was just looked at.
             let _ = connections.send(handed);
         }
     }

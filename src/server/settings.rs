@@ -3,7 +3,7 @@ use std::time::Duration;
 /// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many threads serve connections; 0 for none besides whoever accepts them.
+    /// How many threads serve connections. 0, which only tests ask for, is none besides whoever accepts them.
     pub threads: usize,
     /// The longest request body that is read, in bytes.
     pub max_body: usize,

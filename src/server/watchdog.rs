@@ -53,29 +53,35 @@ impl Watchdog {
     /// go without touching it.
     pub(super) async fn bites(&self) {
         loop {
-            let first = poll_fn(|context| match self.first() {
-                Some(first) => Poll::Ready(first),
-                None => {
-                    self.watched().idle = Some(context.waker().clone());
-                    Poll::Pending
+            let first = poll_fn(|context| {
+                // Under one lock, so that no request comes between looking and waiting.
+                let mut watched = self.watched();
+                match watched.first() {
+                    Some(first) => Poll::Ready(first),
+                    None => {
+                        watched.idle = Some(context.waker().clone());
+                        Poll::Pending
+                    }
                 }
             });
             let first = first.await;
             pin!(sleep_until(first)).await;
-            if self.first().is_some_and(|first| first <= Instant::now()) {
+            let first = self.watched().first();
+            if first.is_some_and(|first| first <= Instant::now()) {
                 return;
             }
         }
     }
 
-    /// When the first of all requests is overdue.
-    fn first(&self) -> Option<Instant> {
-        let watched = self.watched();
-        watched.leashes.iter().map(|(_, overdue)| *overdue).min()
-    }
-
     fn watched(&self) -> MutexGuard<'_, Watched> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched {
+    /// When the first of all requests is overdue.
+    fn first(&self) -> Option<Instant> {
+        self.leashes.iter().map(|(_, overdue)| *overdue).min()
     }
 }
 

@@ -38,7 +38,7 @@ pub fn init(settings: &Settings) -> Result<(), AlreadySetUp> {
     let is_watched = io::stderr().is_terminal() && !no_color;
     // A report of a failed write would go to the same broken stream, where it panics.
     let events = fmt::layer()
-        .with_writer(|| Lines)
+        .with_writer(Lines)
         .with_ansi(is_watched)
         .log_internal_errors(false);
     let events: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {

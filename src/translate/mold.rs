@@ -67,9 +67,7 @@ impl Mold {
             .strip_suffix(&*self.behind)?;
         let start = self.before.len() - 1;
         let quoted = data.get(start..start + inside.len() + 2)?;
-        let text = Raw::parse(std::str::from_utf8(quoted).ok()?).ok()?;
-        // White space around it would not have been inside of the string.
-        (text.get().len() == quoted.len()).then_some(text)
+        Raw::parse(std::str::from_utf8(quoted).ok()?).ok()
     }
 
     pub(super) fn piece(&self) -> Piece {
