@@ -19,8 +19,8 @@ use crate::{
     upstream::NotOpened,
 };
 
-/// How many bytes may be read that bring the client nothing, such as comments, before others have their turn.
-const FRUITLESS_READ: usize = 64 << 10;
+/// How many bytes may be read before others have their turn: less than a millisecond of work.
+const TURN: usize = 64 << 10;
 
 /// One accepted task on its way to its end: the state machine, with the I/O that it asks for.
 ///
@@ -34,6 +34,8 @@ pub struct Pursuit {
     limits: Limits,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     telling: Telling,
+    /// How many bytes were read since others had their turn.
+    turn: usize,
     /// When a query last found the task running, from its acceptance.
     running: Duration,
     /// Where its completion is noted, if queries find it.
@@ -109,6 +111,7 @@ impl Pursuit {
             limits: Limits::new(&context),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
             telling: Telling::new(identity, purpose),
+            turn: 0,
             running: Duration::ZERO,
             lesson,
             target: Target {
@@ -168,8 +171,6 @@ impl Pursuit {
 
     /// Goes on until there are frames to take, the client needs a sign of life, or the task has ended.
     pub(super) async fn advance(&mut self) -> Progress {
-        // What was read and brought the client nothing.
-        let mut fruitless = 0;
         loop {
             self.use_up_read();
             if self.telling.has_frames() {
@@ -178,9 +179,9 @@ impl Pursuit {
             if let Step::Finish(ending) = &self.step {
                 return Progress::Ended(ending.clone());
             }
-            if fruitless > FRUITLESS_READ {
+            if self.turn > TURN {
                 // A stream that never pauses must hold up neither its own timers nor whoever shares the thread.
-                fruitless = 0;
+                self.turn = 0;
                 yield_now().await;
                 if let Some(progress) = self.look_at_limits() {
                     return progress;
@@ -190,12 +191,7 @@ impl Pursuit {
             // What is there is taken first, and timers are looked at when there is nothing more.
             tokio::select! {
                 biased;
-                done = perform(&self.step, &self.target, &mut self.ongoing) => {
-                    if let Done::Read(Some(bytes)) = &done {
-                        fruitless += bytes.len();
-                    }
-                    self.on_done(done);
-                }
+                done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
                 () = &mut self.stopped => self.happened(Event::Stop),
                 () = self.limits.reached() => {
                     if let Some(progress) = self.look_at_limits() {
@@ -238,6 +234,7 @@ impl Pursuit {
     fn on_done(&mut self, done: Done) {
         match done {
             Done::Read(Some(bytes)) => {
+                self.turn += bytes.len();
                 if let Some(stream) = &mut self.ongoing.stream {
                     stream.decoder.push(bytes);
                 }

@@ -107,6 +107,7 @@ async fn a_stream_that_never_pauses_ends_by_the_deadline() {
 #[tokio::test]
 async fn a_stream_that_never_pauses_ends_when_the_proxy_is_stopped() {
     let mut proxy = Proxy::start(&format!("http://{}", upstream(CHUNK)), |config| {
+        config.server.threads = 1;
         config.server.shutdown_grace = Duration::from_millis(500);
     })
     .await;
