@@ -46,7 +46,7 @@ pub(crate) struct Hand {
 pub struct Habits {
     /// When it begins.
     pub begins: fn(),
-    /// Each time that it has nothing more to do for now.
+    /// Each time that it has nothing more to do.
     pub rests: fn(),
 }
 
