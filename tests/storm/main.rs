@@ -295,6 +295,8 @@ async fn start_proxy(upstream: &str, change: impl FnOnce(&mut Config)) -> Client
     config.task.submit_retries = SUBMIT_RETRIES as u32;
     config.stream.idle = Duration::from_millis(700);
     config.stream.keepalive = Duration::from_millis(100);
+    // Whatever the machine has, so that retries come to other threads than what they retry.
+    config.server.threads = 3;
     change(&mut config);
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let address = listener.local_addr().unwrap();
