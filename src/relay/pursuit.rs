@@ -279,12 +279,8 @@ impl Pursuit {
 
     /// Works off what has been read, until the machine wants something else than to read on.
     fn use_up_read(&mut self) {
-        if self
-            .ongoing
-            .stream
-            .as_ref()
-            .is_none_or(|stream| stream.decoder.is_used_up())
-        {
+        let stream = self.ongoing.stream.as_ref();
+        if self.has_ended() || stream.is_none_or(|stream| stream.decoder.is_used_up()) {
             return;
         }
         let now = self.accepted.elapsed();

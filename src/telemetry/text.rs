@@ -199,6 +199,17 @@ mod tests {
         tracing::trace!(only = "a field");
     }
 
+    /// What this formatter writes of what is said.
+    fn ours(say: impl FnOnce()) -> Vec<String> {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = layer()
+            .with_writer(move || writer.clone())
+            .event_format(Text);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), say);
+        lines(&written)
+    }
+
     /// Everything behind the time.
     fn lines(written: &Written) -> Vec<String> {
         let bytes = written.0.lock().expect("a lock").clone();
@@ -214,35 +225,22 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_tracing_subscriber() {
-        let (ours, theirs) = (Written::default(), Written::default());
-        let writer = ours.clone();
-        let layer_of_ours = layer()
-            .with_writer(move || writer.clone())
-            .event_format(Text);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer_of_ours), say);
+        let theirs = Written::default();
         let writer = theirs.clone();
-        let layer_of_theirs = layer().with_writer(move || writer.clone()).with_ansi(false);
-        tracing::subscriber::with_default(
-            tracing_subscriber::registry().with(layer_of_theirs),
-            say,
-        );
-        assert_eq!(lines(&ours), lines(&theirs));
-        assert_eq!(lines(&ours).len(), 5);
+        let layer = layer().with_writer(move || writer.clone()).with_ansi(false);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), say);
+        let ours = ours(say);
+        assert_eq!(ours, lines(&theirs));
+        assert_eq!(ours.len(), 5);
     }
 
     #[test]
     fn nobody_who_is_quoted_begins_a_line_or_commands_a_terminal() {
-        let written = Written::default();
-        let writer = written.clone();
-        let layer = layer()
-            .with_writer(move || writer.clone())
-            .event_format(Text);
         let bad = "a\n2026 INFO forged\u{1b}[31m\u{9b}é";
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let lines = ours(|| {
             tracing::info!(text = bad, display = %bad, debug = ?bad, "{bad}");
             tracing::info!(bad);
         });
-        let lines = lines(&written);
         assert_eq!(lines.len(), 2, "{lines:?}");
         let escaped = r"a\n2026 INFO forged\u{1b}[31m\u{9b}é";
         for line in &lines {
@@ -257,17 +255,11 @@ mod tests {
 
     #[test]
     fn the_causes_of_an_error_are_told() {
-        let written = Written::default();
-        let writer = written.clone();
-        let layer = layer()
-            .with_writer(move || writer.clone())
-            .event_format(Text);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let lines = ours(|| {
             let error = Outer(io::Error::other("inner"));
             let error: &(dyn Error + 'static) = &error;
             tracing::info!(error, "failed");
         });
-        let lines = lines(&written);
         assert!(
             lines[0].ends_with("failed error=outer error=inner"),
             "{lines:?}"

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
@@ -182,37 +182,23 @@ impl Upstream {
     }
 
     async fn exchange(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
-        let (head, mut body) = self.send(request).await?.into_parts();
+        let (head, body) = self.send(request).await?.into_parts();
         let limit = self.settings.max_reply;
-        let too_long =
-            || NoReply::TooLong(format!("a reply over {limit} bytes ('upstream.max_reply')"));
-        // Most replies come in one piece, which then needs no copy.
-        let mut first = Bytes::new();
-        let mut all = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                let (status, cause) = (head.status, chain(&error));
-                NoReply::Broken(format!(
-                    "status {status}, then the reply broke off: {cause}"
-                ))
-            })?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if first.len() + all.len() + data.len() > limit {
-                return Err(too_long());
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return NoReply::TooLong(format!(
+                    "a reply over {limit} bytes ('upstream.max_reply')"
+                ));
             }
-            if first.is_empty() && all.is_empty() {
-                first = data;
-            } else {
-                all.extend_from_slice(&std::mem::take(&mut first));
-                all.extend_from_slice(&data);
-            }
-        }
+            let (status, cause) = (head.status, chain(&*error));
+            NoReply::Broken(format!(
+                "status {status}, then the reply broke off: {cause}"
+            ))
+        })?;
         Ok(Reply {
             status: head.status,
             headers: head.headers,
-            body: if all.is_empty() { first } else { all.freeze() },
+            body: body.to_bytes(),
         })
     }
 
