@@ -6,7 +6,7 @@ use foxbridge::{
     fox::Submission,
     json::{self, Raw, RawObject},
     openai::{ChatRequest, RequestFault},
-    translate::{ByModel, Dialect, Pattern, Settings, TextChunks, Wait, draft},
+    translate::{ByModel, Pattern, Settings, Wait, draft, text_chat},
 };
 
 const CLAUDE_MAX_TOKENS: u32 = 4096;
@@ -48,12 +48,12 @@ pub(crate) fn check(input: &[u8]) {
 }
 
 fn check_with(settings: &Settings, is_legacy: bool, body: &[u8]) {
-    let dialect = match is_legacy {
-        true => Dialect::Text(TextChunks::default()),
-        false => Dialect::Chat,
-    };
     let body = Bytes::copy_from_slice(body);
-    let chat = match dialect.chat_request(&body) {
+    let chat = match is_legacy {
+        true => text_chat(&body),
+        false => Ok(body.clone()),
+    };
+    let chat = match chat {
         Ok(chat) => chat,
         Err(fault) => return check_refusal(fault),
     };

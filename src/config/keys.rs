@@ -193,6 +193,20 @@ pub(super) const LEDGER_MAX_ENTRIES: Key = Key {
     expected: COUNT,
     why: "The most requests that are remembered for that, some 300 bytes each; the oldest are forgotten first.",
 };
+pub(super) const RESPONSES_MAX_AGE: Key = Key {
+    name: "responses.max_age",
+    default: Some("24h"),
+    form: Form::Text,
+    expected: DURATION_OR_ZERO,
+    why: "How long a response of /v1/responses is kept for later requests, where ledger.store says; 0s keeps none.",
+};
+pub(super) const RESPONSES_MAX_SIZE: Key = Key {
+    name: "responses.max_size",
+    default: Some("64MiB"),
+    form: Form::Text,
+    expected: SIZE,
+    why: "The most memory that kept responses take, with their input; the oldest are forgotten first.",
+};
 pub(super) const STREAM_IDLE: Key = Key {
     name: "stream.idle",
     default: Some("20s"),
@@ -356,6 +370,8 @@ pub const ALL: &[Key] = &[
     LEDGER_IF_DAMAGED,
     LEDGER_MAX_AGE,
     LEDGER_MAX_ENTRIES,
+    RESPONSES_MAX_AGE,
+    RESPONSES_MAX_SIZE,
     STREAM_IDLE,
     STREAM_KEEPALIVE,
     MODELS_CLAUDE_MAX_TOKENS,

@@ -122,11 +122,17 @@ fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
     let if_damaged = reader.required(&keys::LEDGER_IF_DAMAGED, parse::if_damaged);
     let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
     let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::count);
+    let kept_age = reader.required(&keys::RESPONSES_MAX_AGE, parse::duration_or_zero);
+    let kept_size = reader.required(&keys::RESPONSES_MAX_SIZE, parse::size);
     Some(ledger::Settings {
         store: store?,
         if_damaged: if_damaged?,
         max_age: max_age?,
         max_entries: max_entries?,
+        responses: ledger::Keeping {
+            max_age: kept_age?,
+            max_size: kept_size?,
+        },
     })
 }
 

@@ -15,7 +15,9 @@ pub struct Task {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// `pending`, `processing`, and every word that nobody knows.
+    /// `pending`.
+    Queued,
+    /// `processing`, and every word that nobody knows.
     Running,
     /// With `results[0]`, the bytes of an OpenAI `chat.completion`; or still without it, which happens for a
     /// while after completion.
@@ -49,6 +51,7 @@ impl Task {
             Some("cancelled" | "canceled") => {
                 State::Failed(Failure::cancelled(object.present("error")))
             }
+            Some("pending") => State::Queued,
             _ => State::Running,
         };
         let stream_url = object
@@ -86,7 +89,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(task.id, "task-llm-1776874481-rj6bs3yb");
-        assert_eq!((task.state, task.stream_url), (State::Running, None));
+        assert_eq!((task.state, task.stream_url), (State::Queued, None));
     }
 
     #[test]

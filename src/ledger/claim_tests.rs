@@ -1,6 +1,11 @@
 use super::*;
-use crate::ledger::{IfDamaged, Settings, Store};
+use crate::ledger::{IfDamaged, Keeping, Settings, Store};
 use std::time::Duration;
+
+const KEEPING: Keeping = Keeping {
+    max_age: Duration::from_secs(3600),
+    max_size: 1 << 20,
+};
 
 fn ledger(max_age: Duration, max_entries: usize) -> Ledger {
     Ledger::open(Settings {
@@ -8,6 +13,7 @@ fn ledger(max_age: Duration, max_entries: usize) -> Ledger {
         if_damaged: IfDamaged::Refuse,
         max_age,
         max_entries,
+        responses: KEEPING,
     })
     .unwrap()
 }
@@ -257,6 +263,7 @@ fn kept(path: &std::path::Path, max_age: Duration, max_entries: usize) -> Ledger
         if_damaged: IfDamaged::Refuse,
         max_age,
         max_entries,
+        responses: KEEPING,
     })
     .unwrap()
 }

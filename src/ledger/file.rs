@@ -1,12 +1,13 @@
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition,
-    backends::FileBackend,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError,
+    TableDefinition, TableError, backends::FileBackend,
 };
 
 use super::{Bought, Hash, random, settings::IfDamaged};
@@ -21,6 +22,9 @@ const SECRET: &str = "secret";
 const REQUESTS: TableDefinition<u64, Columns> = TableDefinition::new("requests");
 type Columns = ([u8; 16], Option<[u8; 16]>, u64, Option<TaskColumns>);
 type TaskColumns = (&'static str, Option<&'static str>, u64);
+
+/// By id: a kept response, as the room that keeps it writes it.
+const RESPONSES: TableDefinition<&str, &[u8]> = TableDefinition::new("responses");
 
 /// Pages that are kept in memory. Rows are read once, at the start; after that only the paths to changed ones are.
 const CACHE: usize = 4 << 20;
@@ -58,6 +62,9 @@ pub enum OpenError {
     Damaged { path: PathBuf, cause: String },
 }
 
+/// What is to be written by its id, or (`None`) removed.
+pub(super) type Changes<Id, What> = BTreeMap<Id, Option<What>>;
+
 /// The file, open and locked against every other process.
 pub(super) struct LedgerFile {
     path: PathBuf,
@@ -70,6 +77,8 @@ pub(super) struct Contents {
     pub(super) secret: [u8; 32],
     /// By row id, the oldest first.
     pub(super) entries: Vec<(u64, Entry)>,
+    /// Kept responses, by id.
+    pub(super) responses: Vec<(String, Vec<u8>)>,
 }
 
 impl LedgerFile {
@@ -92,10 +101,11 @@ impl LedgerFile {
         }
     }
 
-    /// Writes rows, and removes those that are `None`. They survive whatever happens after this.
-    pub(super) fn write<'a>(
+    /// Writes rows and kept responses, and removes those that are `None`. They survive whatever happens after this.
+    pub(super) fn write(
         &mut self,
-        changes: impl Iterator<Item = (&'a u64, &'a Option<Entry>)>,
+        rows: &Changes<u64, Entry>,
+        responses: &Changes<String, Vec<u8>>,
     ) -> Result<(), redb::Error> {
         // Dropped on a fault, which the database does not forget before it is opened again.
         let database = match self.database.take() {
@@ -105,10 +115,17 @@ impl LedgerFile {
         let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(REQUESTS)?;
-            for (id, entry) in changes {
+            for (id, entry) in rows {
                 match entry {
                     Some(entry) => drop(table.insert(id, entry.columns())?),
                     None => drop(table.remove(id)?),
+                }
+            }
+            let mut table = transaction.open_table(RESPONSES)?;
+            for (id, record) in responses {
+                match record {
+                    Some(record) => drop(table.insert(id.as_str(), record.as_slice())?),
+                    None => drop(table.remove(id.as_str())?),
                 }
             }
         }
@@ -235,7 +252,24 @@ fn contents(database: &Database) -> Result<Result<Contents, String>, redb::Error
         };
         entries.push((id.value(), entry));
     }
-    Ok(Ok(Contents { secret, entries }))
+    Ok(Ok(Contents {
+        secret,
+        entries,
+        responses: responses(&transaction)?,
+    }))
+}
+
+/// None where the file is of a time before responses were kept.
+fn responses(transaction: &ReadTransaction) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
+    let table = match transaction.open_table(RESPONSES) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let rows = table.range::<&str>(..)?.map(|row| {
+        let (id, record) = row?;
+        Ok((id.value().to_owned(), record.value().to_owned()))
+    });
+    rows.collect()
 }
 
 /// Renames the file to a name that is free, and tells which.

@@ -23,18 +23,26 @@ fn what_was_written_is_read_again() {
     let path = folder.path().join("ledger");
     let (mut file, begun) = open(&path).unwrap();
     assert!(begun.entries.is_empty());
-    let rows = [
+    assert!(begun.responses.is_empty());
+    let rows = Changes::from([
         (1, Some(entry(1, None))),
         (2, Some(entry(2, Some("t2")))),
         (300, Some(entry(4, Some("t4")))),
         (5, Some(entry(5, Some("gone")))),
-    ];
-    file.write(rows.iter().map(|(id, entry)| (id, entry)))
-        .unwrap();
-    file.write([(&5, &None), (&6, &None)].into_iter()).unwrap();
+    ]);
+    let response = |id: &str, record: Option<&[u8]>| (id.to_owned(), record.map(<[u8]>::to_vec));
+    let responses = [response("a", Some(b"{}")), response("b", Some(b"gone"))];
+    file.write(&rows, &Changes::from(responses)).unwrap();
+    let responses = [response("b", None), response("c", None)];
+    file.write(
+        &Changes::from([(5, None), (6, None)]),
+        &Changes::from(responses),
+    )
+    .unwrap();
     drop(file);
     let (_, contents) = open(&path).unwrap();
     assert_eq!(contents.secret, begun.secret);
+    assert_eq!(contents.responses, [("a".to_owned(), b"{}".to_vec())]);
     assert_eq!(
         contents.entries,
         [
@@ -86,11 +94,8 @@ fn no_damage_brings_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger");
     let (mut file, _) = open(&path).unwrap();
-    let rows: Vec<_> = (0..50)
-        .map(|id| (id, Some(entry(id as u8, Some("task")))))
-        .collect();
-    file.write(rows.iter().map(|(id, entry)| (id, entry)))
-        .unwrap();
+    let rows = (0..50).map(|id| (id, Some(entry(id as u8, Some("task")))));
+    file.write(&rows.collect(), &Changes::new()).unwrap();
     drop(file);
     let whole = std::fs::read(&path).unwrap();
     let used: Vec<usize> = (0..whole.len())
@@ -109,4 +114,21 @@ fn no_damage_brings_a_panic() {
         }
     }
     assert!(refused > 0);
+}
+
+#[test]
+fn a_file_of_a_time_before_responses_were_kept_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let (mut file, _) = open(&path).unwrap();
+    let rows = Changes::from([(1, Some(entry(1, Some("t"))))]);
+    file.write(&rows, &Changes::new()).unwrap();
+    drop(file);
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    assert!(transaction.delete_table(RESPONSES).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    let (_, contents) = open(&path).unwrap();
+    assert_eq!((contents.entries.len(), contents.responses.len()), (1, 0));
 }

@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -60,7 +61,7 @@ impl Row {
 pub(super) struct Rows {
     settings: Settings,
     /// What is found here must be found after a crash too, if there is a file.
-    writer: Option<Writer>,
+    writer: Option<Arc<Writer>>,
     next: u64,
     rows: HashMap<u64, Row>,
     /// The oldest first; ids of rows that are gone already may still be in it.
@@ -71,7 +72,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(settings: Settings, writer: Option<Writer>) -> Self {
+    pub(super) fn new(settings: Settings, writer: Option<Arc<Writer>>) -> Self {
         Self {
             settings,
             writer,
@@ -151,7 +152,7 @@ impl Rows {
 
     /// Resolves when the file has everything so far; `None` where there is no file.
     pub(super) fn written(&self) -> Option<oneshot::Receiver<bool>> {
-        self.writer.as_ref().map(Writer::written)
+        self.writer.as_deref().map(Writer::written)
     }
 
     pub(super) fn set(&mut self, id: u64, state: State) {
@@ -229,7 +230,7 @@ impl Rows {
     }
 }
 
-fn unix_milliseconds() -> u64 {
+pub(super) fn unix_milliseconds() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |since| since.as_millis() as u64)
 }

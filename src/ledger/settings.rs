@@ -9,6 +9,16 @@ pub struct Settings {
     pub max_age: Duration,
     /// The most requests that are remembered; the oldest are forgotten first.
     pub max_entries: usize,
+    pub responses: Keeping,
+}
+
+/// How long responses are kept, and how many (`[responses]` in proxy.toml).
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    /// How long a response is kept, from when it was made; zero keeps none.
+    pub max_age: Duration,
+    /// What all of them may take, in bytes; the oldest are forgotten first.
+    pub max_size: usize,
 }
 
 /// Where requests are remembered.

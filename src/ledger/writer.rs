@@ -1,5 +1,4 @@
 use std::{
-    collections::BTreeMap,
     io,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
@@ -8,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::file::{Entry, LedgerFile};
+use super::file::{Changes, Entry, LedgerFile};
 
 /// The most changes that are written at once, so that those who wait for the first are not kept by the last.
 const BATCH: usize = 4096;
@@ -29,6 +28,8 @@ pub(super) struct Writer {
 enum Change {
     Put(u64, Entry),
     Remove(u64),
+    /// A response and its record, or that it is to be forgotten.
+    Keep(String, Option<Vec<u8>>),
     /// To be told whether everything before this is safe.
     Tell(oneshot::Sender<bool>),
 }
@@ -51,6 +52,10 @@ impl Writer {
 
     pub(super) fn remove(&self, id: u64) {
         self.send(Change::Remove(id));
+    }
+
+    pub(super) fn keep(&self, id: String, record: Option<Vec<u8>>) {
+        self.send(Change::Keep(id, record));
     }
 
     /// Resolves to `true` when everything so far is safe from a crash; to `false`, or not at all, when it could not be
@@ -83,7 +88,8 @@ impl Drop for Writer {
 /// Changes that are not safe yet, and who waits for them.
 #[derive(Default)]
 struct Pending {
-    rows: BTreeMap<u64, Option<Entry>>,
+    rows: Changes<u64, Entry>,
+    responses: Changes<String, Vec<u8>>,
     waiting: Vec<oneshot::Sender<bool>>,
 }
 
@@ -97,6 +103,7 @@ impl Pending {
                 Some(Some(Entry { bought: None, .. })) => drop(self.rows.remove(&id)),
                 _ => drop(self.rows.insert(id, None)),
             },
+            Change::Keep(id, record) => drop(self.responses.insert(id, record)),
             Change::Tell(tell) => self.waiting.push(tell),
         }
     }
@@ -119,7 +126,8 @@ fn write_all(mut file: LedgerFile, changes: &Receiver<Change>) {
         for change in changes.try_iter().take(BATCH) {
             pending.take(change);
         }
-        let is_written = pending.rows.is_empty() || write(&mut file, &mut pending, &mut is_failing);
+        let is_nothing = pending.rows.is_empty() && pending.responses.is_empty();
+        let is_written = is_nothing || write(&mut file, &mut pending, &mut is_failing);
         for waiting in pending.waiting.drain(..) {
             // Who left in the meantime needs no answer.
             let _ = waiting.send(is_written);
@@ -128,9 +136,10 @@ fn write_all(mut file: LedgerFile, changes: &Receiver<Change>) {
 }
 
 fn write(file: &mut LedgerFile, pending: &mut Pending, is_failing: &mut bool) -> bool {
-    match file.write(pending.rows.iter()) {
+    match file.write(&pending.rows, &pending.responses) {
         Ok(()) => {
             pending.rows.clear();
+            pending.responses.clear();
             if std::mem::take(is_failing) {
                 tracing::info!("the ledger's file can be written again");
             }
@@ -150,6 +159,8 @@ fn write(file: &mut LedgerFile, pending: &mut Pending, is_failing: &mut bool) ->
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::ledger::{Bought, Hash};
 

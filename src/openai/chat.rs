@@ -33,17 +33,7 @@ impl<'a> ChatRequest<'a> {
     /// differently, is refused here, before anything is bought.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestFault> {
         let object = parse_object(body, "'model' and 'messages'")?;
-        let model = match object.present("model") {
-            None => return Err(RequestFault::missing("model")),
-            Some(value) => Raw::string(value)
-                .ok_or_else(|| RequestFault::wrong_type("model", "a string", json::kind(value)))?,
-        };
-        if model.trim().is_empty() {
-            return Err(RequestFault::invalid_value(
-                "model",
-                "Invalid 'model': it is empty. Name a model; GET /v1/models lists them.",
-            ));
-        }
+        let model = model(&object)?;
         let has_parts = check_messages(&object)?;
         let stream = boolean(object.present("stream"), "stream")?;
         let include_usage = match object.present("stream_options") {
@@ -132,6 +122,21 @@ pub(super) fn parse_object<'a>(
     Ok(object)
 }
 
+pub(super) fn model<'a>(object: &RawObject<'a>) -> Result<Cow<'a, str>, RequestFault> {
+    let value = object
+        .present("model")
+        .ok_or_else(|| RequestFault::missing("model"))?;
+    let model = Raw::string(value)
+        .ok_or_else(|| RequestFault::wrong_type("model", "a string", json::kind(value)))?;
+    if model.trim().is_empty() {
+        return Err(RequestFault::invalid_value(
+            "model",
+            "Invalid 'model': it is empty. Name a model; GET /v1/models lists them.",
+        ));
+    }
+    Ok(model)
+}
+
 /// Whether a message consists of parts.
 fn check_messages(object: &RawObject) -> Result<bool, RequestFault> {
     let value = object
@@ -213,7 +218,7 @@ fn check_message(value: Raw, at: usize) -> Result<bool, RequestFault> {
     Ok(true)
 }
 
-fn boolean(value: Option<Raw>, param: &str) -> Result<bool, RequestFault> {
+pub(super) fn boolean(value: Option<Raw>, param: &str) -> Result<bool, RequestFault> {
     match value.map(Raw::get) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

@@ -4,8 +4,10 @@ mod chat;
 mod completions;
 mod error_body;
 mod request_fault;
+mod responses;
 
 pub use chat::{ChatRequest, TokenLimit};
 pub use completions::CompletionRequest;
 pub use error_body::ErrorBody;
 pub use request_fault::RequestFault;
+pub use responses::{Input, ResponseRequest};

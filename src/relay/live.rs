@@ -1,4 +1,4 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 use super::{
@@ -7,14 +7,15 @@ use super::{
 };
 use crate::{
     api_error::{ApiError, Retry},
-    sse::{DONE, KEEP_ALIVE, write_data},
+    sse::KEEP_ALIVE,
     task::Ending,
     translate::{self, Mismatch},
 };
 
 /// Bridges a task's stream to the client: the pieces of an event stream, each to be written as soon as it is there.
 ///
-/// It ends with `data: [DONE]` behind a whole answer and only then; otherwise its last frame is an error. The task
+/// It ends with `data: [DONE]`, or what the client's API has in its place, behind a whole answer and only then; otherwise
+/// its last frame is an error. The task
 /// is pursued only as fast as the pieces are taken, and no longer than this stream lives.
 ///
 /// `report` is called once at the end, with the number of chunks or the error that the client was told; it is dropped
@@ -38,22 +39,19 @@ fn last_piece(
     report: impl FnOnce(Result<u64, &ApiError>),
     ending: &Ending,
 ) -> Bytes {
-    let mut out = BytesMut::new();
     match owed(pursuit, ending) {
         Ok(chunks) => {
             let count = pursuit.chunks() + chunks.len() as u64;
-            for chunk in chunks {
-                write_data(&mut out, &pursuit.telling().in_dialect(chunk.into()));
-            }
-            out.extend_from_slice(DONE);
+            pursuit.telling().finish(chunks);
             report(Ok(count));
         }
         Err(error) => {
-            write_data(&mut out, &error.body());
+            let is_final = matches!(ending, Ending::Failed(_));
+            pursuit.telling().fail(&error, is_final);
             report(Err(&error));
         }
     }
-    out.freeze()
+    pursuit.take()
 }
 
 /// The chunks that are still owed at the end.

@@ -19,7 +19,7 @@ mod wait;
 pub use histories::Histories;
 pub use live::live;
 pub use malformed::Malformed;
-pub use orphans::{Attended, Orphans};
+pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;
 pub use submit::{NotBought, submit};

@@ -15,6 +15,11 @@ use crate::task::Ending;
 /// future to future, hence the box.
 pub type Attended = ScopeGuard<Box<Pursuit>, fn(Box<Pursuit>)>;
 
+/// Ends a pursuit that nobody waits for although its client is still there.
+pub fn let_go(pursuit: Attended) {
+    drop(ScopeGuard::into_inner(pursuit));
+}
+
 /// Tasks whose client has left, each followed to its end (`task.orphan = "finish"`) or let go.
 ///
 /// Nothing of an answer is kept: the upstream keeps it, and whoever sends the request again finds the task by the ledger
@@ -133,6 +138,7 @@ fn outcome(ending: &Ending) -> &'static str {
         Ending::Deadline { unreachable: true } => "unreachable",
         Ending::Deadline { unreachable: false } => "still running",
         Ending::Stopped => "stopped",
+        Ending::Cancelled => "cancelled",
     }
 }
 

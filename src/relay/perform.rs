@@ -20,6 +20,8 @@ pub(super) struct Target {
     pub(super) context: Context,
     pub(super) task: String,
     pub(super) stream_target: Option<Uri>,
+    /// The same as the upstream named it.
+    pub(super) stream_url: Option<String>,
 }
 
 /// I/O under way, and the stream that stays open between steps. It is kept outside of [`perform`], which may

@@ -1,21 +1,22 @@
+mod reading;
+
 use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use tokio::{task::yield_now, time::Instant};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Attended, Context, Purpose,
     histories::{Histories, Lesson},
     limits::Limits,
-    perform::{Done, LONGEST_EVENT, Ongoing, Target, perform},
-    telling::{Heard, Telling},
+    perform::{Done, Ongoing, Target, perform},
+    telling::Telling,
 };
 use crate::{
-    fox::{Failure, Frame, State, Task},
-    sse::Item,
+    fox::{State, Task},
     task::{Ending, Event, Lifecycle, Report, Step},
-    translate::{Chunk, Dialect, Identity, NotAChunk, Transcript},
+    translate::{Dialect, Identity, Transcript},
     upstream::NotOpened,
 };
 
@@ -33,6 +34,8 @@ pub struct Pursuit {
     accepted: Instant,
     limits: Limits,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When it is wanted no longer, where somebody may say so.
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     telling: Telling,
     /// How many bytes were read since others had their turn.
     turn: usize,
@@ -96,7 +99,7 @@ impl Pursuit {
         let mut machine = Lifecycle::new(context.patience.clone(), !is_polled).at_pace(pace);
         let mut on_report = |report| machine.on(Duration::ZERO, Event::Queried(report));
         let mut step = match task.state {
-            State::Running => machine.start(),
+            State::Queued | State::Running => machine.start(),
             State::Completed(result) => on_report(Report::Completed(result)),
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
@@ -110,6 +113,7 @@ impl Pursuit {
             accepted: Instant::now(),
             limits: Limits::new(&context),
             stopped: Box::pin(context.stop.clone().cancelled_owned()),
+            cancelled: None,
             telling: Telling::new(identity, purpose),
             turn: 0,
             running: Duration::ZERO,
@@ -118,6 +122,7 @@ impl Pursuit {
                 context,
                 task: task.id,
                 stream_target,
+                stream_url: task.stream_url,
             },
         };
         pursuit.go_on_with(step);
@@ -137,9 +142,19 @@ impl Pursuit {
         self.telling.set_dialect(dialect);
     }
 
+    /// Ends it when `token` is cancelled.
+    pub fn end_when(&mut self, token: CancellationToken) {
+        self.cancelled = Some(Box::pin(token.cancelled_owned()));
+    }
+
     /// The task's id.
     pub fn task(&self) -> &str {
         &self.target.task
+    }
+
+    /// Where the task's stream is, as the upstream named it.
+    pub fn stream_url(&self) -> Option<&str> {
+        self.target.stream_url.as_deref()
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -193,6 +208,7 @@ impl Pursuit {
                 biased;
                 done = perform(&self.step, &self.target, &mut self.ongoing) => self.on_done(done),
                 () = &mut self.stopped => self.happened(Event::Stop),
+                () = said(&mut self.cancelled) => self.happened(Event::Cancel),
                 () = self.limits.reached() => {
                     if let Some(progress) = self.look_at_limits() {
                         return progress;
@@ -267,7 +283,7 @@ impl Pursuit {
     fn learn(&mut self, report: &Report) {
         let now = self.accepted.elapsed();
         match report {
-            Report::Running => self.running = now,
+            Report::Queued | Report::Running => self.running = now,
             Report::Completed(Some(_)) => {
                 if let Some(lesson) = self.lesson.take() {
                     lesson.learn(self.running, now);
@@ -276,109 +292,12 @@ impl Pursuit {
             _ => {}
         }
     }
+}
 
-    /// Works off what has been read, until the machine wants something else than to read on.
-    fn use_up_read(&mut self) {
-        let stream = self.ongoing.stream.as_ref();
-        if self.has_ended() || stream.is_none_or(|stream| stream.decoder.is_used_up()) {
-            return;
-        }
-        let now = self.accepted.elapsed();
-        if self.limits.are_over(self.accepted + now) {
-            return self.happened(Event::Deadline);
-        }
-        if self.target.context.stop.is_cancelled() {
-            return self.happened(Event::Stop);
-        }
-        while let Some(item) = self.next_item() {
-            let step = match item {
-                Item::Event(event) => self.on_frame(now, Frame::read(&event.name, event.data)),
-                Item::Oversized => {
-                    self.on_unreadable(&format!("an event is over {LONGEST_EVENT} bytes"))
-                }
-            };
-            if let Some(step) = step {
-                // A stream that speaks makes the query needless that asked about its silence.
-                self.ongoing.forget_query();
-                self.go_on_with(step);
-            }
-        }
-    }
-
-    /// It is skipped; that alone says nothing about the rest of the stream.
-    fn on_unreadable(&mut self, cause: &str) -> Option<Step> {
-        tracing::warn!(
-            task = self.task(),
-            cause,
-            "an event of the task's stream was skipped"
-        );
-        self.target.context.malformed.add_one();
-        self.telling.miss();
-        None
-    }
-
-    fn next_item(&mut self) -> Option<Item> {
-        match self.step {
-            Step::Read | Step::Query { .. } => self.ongoing.stream.as_mut()?.decoder.next(),
-            _ => None,
-        }
-    }
-
-    /// `None` for what means nothing to the machine.
-    fn on_frame(&mut self, now: Duration, frame: Frame) -> Option<Step> {
-        match frame {
-            Frame::Chunk(data) => self.on_chunk(now, &data),
-            Frame::Done { total } => {
-                let done = Event::Done {
-                    total,
-                    finished: self.telling.is_finished(total.is_some()),
-                    owes: self.telling.owes(),
-                };
-                Some(self.on_last_word(now, done))
-            }
-            Frame::Error(failure) => Some(self.on_stream_error(now, failure)),
-            Frame::Beat => None,
-        }
-    }
-
-    /// Behind its last word a stream has nothing more to say, whether it is believed or not.
-    fn on_last_word(&mut self, now: Duration, event: Event) -> Step {
-        self.ongoing.forget_stream();
-        self.machine.on(now, event)
-    }
-
-    fn on_stream_error(&mut self, now: Duration, failure: Failure) -> Step {
-        let failure = self.target.context.key.redacted(failure);
-        self.on_last_word(now, Event::StreamError(failure))
-    }
-
-    fn on_chunk(&mut self, now: Duration, data: &Bytes) -> Option<Step> {
-        if self.telling.hear_more(data) {
-            return Some(self.on_told(now, true));
-        }
-        let chunk = match Chunk::parse(data) {
-            Ok(chunk) => chunk,
-            Err(NotAChunk::Error(failure)) => return Some(self.on_stream_error(now, failure)),
-            Err(error @ NotAChunk::Malformed(_)) => return self.on_unreadable(&error.to_string()),
-        };
-        let is_new = match self.telling.hear(&chunk) {
-            Heard::New => true,
-            Heard::Known => false,
-            Heard::Different => {
-                self.limits.heard(self.accepted + now);
-                return Some(self.on_last_word(now, Event::Diverged));
-            }
-        };
-        Some(self.on_told(now, is_new))
-    }
-
-    /// The client has been told of a chunk, if it was new.
-    fn on_told(&mut self, now: Duration, is_new: bool) -> Step {
-        self.limits.heard(self.accepted + now);
-        // What was to be forwarded has been told.
-        match self.machine.on(now, Event::Chunk { is_new }) {
-            Step::Forward => Step::Read,
-            step => step,
-        }
+/// Resolves when it is said; never where nobody can say so.
+async fn said(word: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>) {
+    match word {
+        Some(word) => word.await,
+        None => std::future::pending().await,
     }
 }

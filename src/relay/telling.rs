@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    sse::write_data,
+    api_error::ApiError,
     translate::{Chunk, Dialect, Identity, Met, Mold, Replay, Transcript},
 };
 
@@ -64,9 +64,10 @@ impl Telling {
         }
     }
 
-    /// From now on, frames are in the words of `dialect`.
+    /// From now on, frames are in the words of `dialect`, which begins at once.
     pub fn set_dialect(&mut self, dialect: Dialect) {
         self.dialect = dialect;
+        self.dialect.begin(&mut self.out);
     }
 
     /// What has been told, frames that were not taken yet included.
@@ -174,9 +175,17 @@ impl Telling {
         self.out.split().freeze()
     }
 
-    /// A chat chunk as the client is told it.
-    pub(super) fn in_dialect(&mut self, chunk: Bytes) -> Bytes {
-        self.dialect.chunk(chunk)
+    /// Tells the end of a whole answer, with the chunks that were still owed.
+    pub(super) fn finish(&mut self, owed: Vec<String>) {
+        for chunk in owed {
+            self.dialect.tell(chunk.into(), &mut self.out);
+        }
+        self.dialect.finish(&mut self.out);
+    }
+
+    /// Tells the end of one that is not. `is_final`: the task itself has failed.
+    pub(super) fn fail(&mut self, error: &ApiError, is_final: bool) {
+        self.dialect.fail(error, is_final, &mut self.out);
     }
 
     /// Breaks a silence with a chunk that says nothing, when comments alone have done so for long enough; `false`
@@ -185,6 +194,10 @@ impl Telling {
         self.comments += 1;
         if self.comments <= COMMENTS || self.purpose == Purpose::Whole {
             return false;
+        }
+        if let Some(is_broken) = self.dialect.break_silence(&mut self.out) {
+            self.comments = 0;
+            return is_broken;
         }
         let Some(chunk) = self.transcript.silent_chunk() else {
             return false;
@@ -231,7 +244,6 @@ impl Telling {
 
     fn write(&mut self, chunk: Bytes) {
         self.comments = 0;
-        let json = self.dialect.chunk(chunk);
-        write_data(&mut self.out, &json);
+        self.dialect.tell(chunk, &mut self.out);
     }
 }

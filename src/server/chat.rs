@@ -5,6 +5,7 @@ use hyper::{
     HeaderMap, Request, StatusCode,
     body::Incoming,
     header::{HeaderName, HeaderValue},
+    http::request::Parts,
 };
 use tokio::time::Instant;
 
@@ -15,15 +16,17 @@ use super::{
     order::Order,
     purchase,
     reply::{self, Reply},
+    responses::Shelved,
     route::refuse,
     whole,
 };
 use crate::{
     api_error::ApiError,
     ledger::{Claim, Receipt},
-    openai::ChatRequest,
+    openai::{ChatRequest, RequestFault},
     relay::{self, Attended, Context, Purpose},
     translate::{self, Dialect, Identity},
+    upstream::Key,
 };
 
 /// `POST /v1/chat/completions`.
@@ -32,84 +35,114 @@ pub(super) fn complete(
     request: Box<Request<Incoming>>,
     access: Access,
 ) -> impl Future<Output = Reply> + Send + '_ {
-    converse(app, request, access, Dialect::Chat)
+    let ask = |body: &Bytes| Ok(body.clone());
+    converse(app, request, access, ask, Dialect::Chat)
 }
 
-/// Makes a task of a request in `dialect` and answers in the same.
+/// Makes a task of the chat request that `ask` finds in a body, and answers in `dialect`.
 pub(super) async fn converse(
     app: &Arc<App>,
     request: Box<Request<Incoming>>,
     mut access: Access,
+    ask: fn(&Bytes) -> Result<Bytes, RequestFault>,
     dialect: Dialect,
 ) -> Reply {
     let (head, incoming) = request.into_parts();
+    let Asked { context, body } = match read(app, &head, incoming, &mut access).await {
+        Ok(asked) => asked,
+        Err(error) => return refuse_unread(&error, access),
+    };
+    let claim = match purchase::claim(&head.headers, head.uri.path(), &body) {
+        Ok(claim) => claim,
+        Err(error) => return refuse(&error, access),
+    };
+    // Out of line, because what is needed until the submit is much, and not needed while the task is waited for.
+    let accept = async {
+        let chat = ask(&body)?;
+        accept(app, context, claim, &chat, &mut access).await
+    };
+    let accepted = Box::pin(accept).await;
+    drop(body);
+    match accepted {
+        Ok(accepted) => match accepted.purpose {
+            Purpose::Live { .. } => stream(accepted, dialect, None, access),
+            Purpose::Whole => whole::answer(app, &head, accepted, dialect, None, access).await,
+        },
+        Err(error) => refuse(&error, access),
+    }
+}
+
+/// A request that has been read.
+pub(super) struct Asked {
+    pub(super) context: Context,
+    pub(super) body: Bytes,
+}
+
+/// Reads a request, and sets its deadline.
+pub(super) async fn read(
+    app: &App,
+    head: &Parts,
+    incoming: Incoming,
+    access: &mut Access,
+) -> Result<Asked, ApiError> {
     let read = async {
         let key = credentials::upstream_key(app, &head.headers)?;
         let body = body::read_json(&head.headers, incoming, &app.settings).await?;
-        Ok((key, body))
+        Ok::<_, ApiError>((key, body))
     };
     // Nothing has been bought yet, so a stop may end it; from the submit on, the relay knows how.
-    let read = tokio::select! {
+    let (key, body) = tokio::select! {
         biased;
-        read = read => read,
-        () = app.relay.stop.cancelled() => Err(purchase::shutting_down()),
+        read = read => read?,
+        () = app.relay.stop.cancelled() => return Err(purchase::shutting_down()),
     };
-    let (key, body) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            let mut reply = refuse(&error, access);
-            // Part of the body may still be under way.
-            reply::close(reply.headers_mut());
-            return reply;
-        }
-    };
+    let context = context(app, key, access);
+    Ok(Asked { context, body })
+}
+
+/// What the steps of a request need that begins now.
+pub(super) fn context(app: &App, key: Key, access: &mut Access) -> Context {
     let context = Context {
         means: app.relay.clone(),
         key,
         malformed: access.malformed(),
         deadline: Instant::now() + app.relay.patience.deadline,
     };
-    let claim = match purchase::claim(&head.headers, head.uri.path(), &body) {
-        Ok(claim) => claim,
-        Err(error) => return refuse(&error, access),
-    };
     access.watch(context.deadline);
-    // Out of line, because what is needed until the submit is much, and not needed while the task is waited for.
-    let accepted = Box::pin(accept(app, context, claim, &body, dialect, &mut access)).await;
-    drop(body);
-    match accepted {
-        Ok(accepted) => match accepted.purpose {
-            Purpose::Live { .. } => stream(accepted, access),
-            Purpose::Whole => whole::answer(app, &head, accepted, access).await,
-        },
-        Err(error) => refuse(&error, access),
-    }
+    context
+}
+
+/// Refuses a request that was not read to its end.
+pub(super) fn refuse_unread(error: &ApiError, access: Access) -> Reply {
+    let mut reply = refuse(error, access);
+    // Part of the body may still be under way.
+    reply::close(reply.headers_mut());
+    reply
 }
 
 /// A request that has become a task.
 pub(super) struct Accepted {
     pub(super) pursuit: Attended,
     pub(super) receipt: Receipt,
-    pub(super) dialect: Dialect,
     pub(super) identity: Identity,
     pub(super) purpose: Purpose,
+    /// Whether the task has a stream.
+    pub(super) follows: bool,
     /// What the reply says about how the request was served.
     pub(super) headers: HeaderMap,
 }
 
 /// Translates, uploads and submits. After this the status line may be sent: everything that can be refused has been.
-async fn accept(
+pub(super) async fn accept(
     app: &App,
     context: Context,
     claim: Claim<'_>,
-    body: &Bytes,
-    dialect: Dialect,
+    chat: &Bytes,
     access: &mut Access,
 ) -> Result<Accepted, ApiError> {
-    let body = dialect.chat_request(body)?;
-    let request = ChatRequest::parse(&body)?;
+    let request = ChatRequest::parse(chat)?;
     access.set_model(&request.model);
-    let mut draft = translate::draft(&request, &body, &app.models)?;
+    let mut draft = translate::draft(&request, chat, &app.models)?;
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
     let purpose = if request.stream {
@@ -145,26 +178,33 @@ async fn accept(
     Ok(Accepted {
         pursuit: purchase.pursuit,
         receipt: purchase.receipt,
-        dialect,
         identity,
         purpose,
+        follows,
         headers,
     })
 }
 
 /// Bridges the task's stream.
-fn stream(accepted: Accepted, access: Access) -> Reply {
+pub(super) fn stream(
+    accepted: Accepted,
+    dialect: Dialect,
+    shelved: Option<Shelved>,
+    access: Access,
+) -> Reply {
     let milliseconds = HeaderValue::from(access.milliseconds());
     let Accepted {
         mut pursuit,
         receipt,
-        dialect,
         headers,
         ..
     } = accepted;
     pursuit.speak(dialect);
     let report = move |told: Result<u64, &ApiError>| {
         access.finish(StatusCode::OK, told.err());
+        if let Some(shelved) = shelved {
+            shelved.settle();
+        }
         if told.is_ok() {
             receipt.delivered();
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use hyper::{Request, body::Incoming};
 
 use super::{App, access::Access, chat, reply::Reply};
-use crate::translate::{Dialect, TextChunks};
+use crate::translate::{Dialect, TextChunks, text_chat};
 
 /// `POST /v1/completions`, the legacy API: a chat of one message, in other words.
 pub(super) fn complete(
@@ -12,5 +12,5 @@ pub(super) fn complete(
     access: Access,
 ) -> impl Future<Output = Reply> + Send + '_ {
     let dialect = Dialect::Text(TextChunks::default());
-    chat::converse(app, request, access, dialect)
+    chat::converse(app, request, access, text_chat, dialect)
 }

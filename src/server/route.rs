@@ -13,14 +13,17 @@ use super::{
     access::Access,
     body, chat, completions, cors, models, passthrough,
     reply::{self, Reply, ReplyBody},
+    responses,
+    responses::Verb,
     slots::{self, Occupying},
     watchdog::Watchdog,
 };
 use crate::api_error::ApiError;
 
 /// What is served, as a 404 says it.
-const SERVED: &str =
-    "POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{model}";
+const SERVED: &str = "POST /v1/chat/completions, POST /v1/responses, POST /v1/completions, GET /v1/models, \
+    GET /v1/models/{model}, GET and DELETE /v1/responses/{id}, POST /v1/responses/{id}/cancel, \
+    GET /v1/responses/{id}/input_items";
 
 /// What is known of a request before it is read.
 pub(super) struct Arrival {
@@ -88,6 +91,9 @@ pub(super) async fn handle(
 enum Endpoint {
     Chat,
     Completions,
+    Responses,
+    /// A response that was made before.
+    Response(Verb, String),
     Models,
     Model(String),
     Relayed,
@@ -104,24 +110,71 @@ impl Endpoint {
         match path.strip_suffix('/').unwrap_or(path) {
             "/v1/chat/completions" if method == Method::POST => Self::Chat,
             "/v1/completions" if method == Method::POST => Self::Completions,
-            "/v1/chat/completions" | "/v1/completions" => Self::WrongMethod("POST"),
+            "/v1/responses" if method == Method::POST => Self::Responses,
+            "/v1/chat/completions" | "/v1/completions" | "/v1/responses" => {
+                Self::WrongMethod("POST")
+            }
             "/v1/models" if is_get => Self::Models,
             "/v1/models" => Self::WrongMethod("GET, HEAD"),
-            trimmed => match trimmed.strip_prefix("/v1/models/") {
-                Some(id) if is_get => {
-                    Self::Model(percent_decode_str(id).decode_utf8_lossy().into_owned())
+            trimmed => {
+                if let Some(id) = trimmed.strip_prefix("/v1/models/") {
+                    return match is_get {
+                        true => Self::Model(decoded(id)),
+                        false => Self::WrongMethod("GET, HEAD"),
+                    };
                 }
-                Some(_) => Self::WrongMethod("GET, HEAD"),
-                None if passthrough::is_listed(relayed, path) => Self::Relayed,
-                None => Self::Unknown,
-            },
+                if let Some(rest) = trimmed.strip_prefix("/v1/responses/")
+                    && let Some(endpoint) = Self::of_response(method, rest)
+                {
+                    return endpoint;
+                }
+                match passthrough::is_listed(relayed, path) {
+                    true => Self::Relayed,
+                    false => Self::Unknown,
+                }
+            }
         }
+    }
+
+    /// What is asked of a response that was made before; `None` where the rest of the path is none of these.
+    fn of_response(method: &Method, rest: &str) -> Option<Self> {
+        let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_get = method == Method::GET || method == Method::HEAD;
+        let (verb, methods) = match part {
+            // These are endpoints of OpenAI's beside the ids.
+            "" if method == Method::POST && matches!(id, "compact" | "input_tokens") => {
+                return None;
+            }
+            "" if is_get => (Some(Verb::Retrieve), ""),
+            "" if method == Method::DELETE => (Some(Verb::Delete), ""),
+            "" => (None, "GET, HEAD, DELETE"),
+            "cancel" if method == Method::POST => (Some(Verb::Cancel), ""),
+            "cancel" => (None, "POST"),
+            "input_items" if is_get => (Some(Verb::InputItems), ""),
+            "input_items" => (None, "GET, HEAD"),
+            _ => return None,
+        };
+        Some(match verb {
+            Some(verb) => Self::Response(verb, decoded(id)),
+            None => Self::WrongMethod(methods),
+        })
     }
 
     /// Whether answering takes as long as the upstream likes, which is what `server.max_in_flight` bounds.
     fn takes_long(&self) -> bool {
-        matches!(self, Self::Chat | Self::Completions | Self::Relayed)
+        matches!(
+            self,
+            Self::Chat
+                | Self::Completions
+                | Self::Responses
+                | Self::Response(Verb::Retrieve, _)
+                | Self::Relayed
+        )
     }
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 async fn serve(
@@ -133,8 +186,12 @@ async fn serve(
     match endpoint {
         Endpoint::Chat => chat::complete(app, request, access).await,
         Endpoint::Completions => completions::complete(app, request, access).await,
+        Endpoint::Responses => Box::pin(responses::create(app, request, access)).await,
         // Out of line, so that the many requests for answers are not as large as these.
         Endpoint::Relayed => Box::pin(passthrough::relay(app, request, access)).await,
+        Endpoint::Response(verb, id) => {
+            Box::pin(responses::serve(app, verb, &id, request, access)).await
+        }
         Endpoint::Models => {
             let list = Box::pin(models::list(app, request.headers())).await;
             answer(list, access)
@@ -195,7 +252,8 @@ fn ambiguous_framing() -> ApiError {
     )
 }
 
-fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
+/// Answers what is ready at once.
+pub(super) fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
     match result {
         Ok(reply) => {
             access.finish(reply.status(), None);

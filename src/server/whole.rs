@@ -13,6 +13,7 @@ use super::{
     kept_alive::kept_alive,
     purchase,
     reply::{self, Reply},
+    responses::Shelved,
     route::refuse,
 };
 use crate::{
@@ -26,17 +27,23 @@ use crate::{
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Waits for the task and answers with its result, as the client with this request head can take it.
-pub(super) async fn answer(app: &App, head: &Parts, accepted: Accepted, access: Access) -> Reply {
+pub(super) async fn answer(
+    app: &App,
+    head: &Parts,
+    accepted: Accepted,
+    dialect: Dialect,
+    shelved: Option<Shelved>,
+    access: Access,
+) -> Reply {
     let Accepted {
         pursuit,
         receipt,
-        dialect,
         identity,
         headers,
         ..
     } = accepted;
     let marks_retries = purchase::marks_retries(&head.headers);
-    let completion = completion(pursuit, dialect, identity);
+    let completion = completion(pursuit, dialect, identity, shelved);
     // To older clients than of HTTP/1.1 a body that breaks off looks whole.
     let keepalive = app.settings.sync_keepalive;
     let Some(interval) = keepalive.filter(|_| head.version > Version::HTTP_10) else {
@@ -49,15 +56,20 @@ pub(super) async fn answer(app: &App, head: &Parts, accepted: Accepted, access: 
     }
 }
 
-async fn completion(
+pub(super) async fn completion(
     pursuit: Attended,
     dialect: Dialect,
     identity: Identity,
+    shelved: Option<Shelved>,
 ) -> Result<Completion, ApiError> {
     let waited = relay::wait(pursuit).await?;
-    translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
+    let completion = translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
         .and_then(|completion| dialect.completion(completion))
-        .map_err(|error| not_a_completion(&identity.task, &error.to_string()))
+        .map_err(|error| not_a_completion(&identity.task, &error.to_string()))?;
+    if let Some(shelved) = shelved {
+        shelved.settle();
+    }
+    Ok(completion)
 }
 
 /// The answer, or a failure with a status of its own. `marks_retries`: the client would say so if it asked again.

@@ -8,6 +8,15 @@ pub const DONE: &[u8] = b"data: [DONE]\n\n";
 /// some clients parse an event without data (WIRE.md).
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n";
 
+/// Writes one frame with a name, which clients of the Responses API go by.
+pub fn write_event(out: &mut BytesMut, name: &str, json: &[u8]) {
+    out.reserve(name.len() + json.len() + 16);
+    out.put_slice(b"event: ");
+    out.put_slice(name.as_bytes());
+    out.put_u8(b'\n');
+    write_data(out, json);
+}
+
 /// Writes one frame whose data is `json`.
 pub fn write_data(out: &mut BytesMut, json: &[u8]) {
     out.reserve(json.len() + 8);

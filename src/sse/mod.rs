@@ -4,4 +4,4 @@ mod decode;
 mod encode;
 
 pub use decode::{Decoder, Event, Item};
-pub use encode::{DONE, KEEP_ALIVE, write_data};
+pub use encode::{DONE, KEEP_ALIVE, write_data, write_event};

@@ -34,11 +34,15 @@ pub enum Event {
     Deadline,
     /// The proxy is being stopped and will wait no longer.
     Stop,
+    /// Whoever it is pursued for wants no more of it.
+    Cancel,
 }
 
 /// What a query says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
+    /// It has not begun yet.
+    Queued,
     Running,
     /// With or still without `results[0]`.
     Completed(Option<Bytes>),
@@ -96,4 +100,6 @@ pub enum Ending {
         unreachable: bool,
     },
     Stopped,
+    /// It is wanted no longer; the task goes on all the same.
+    Cancelled,
 }

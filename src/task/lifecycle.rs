@@ -146,11 +146,14 @@ impl Lifecycle {
                 None => self.queried(now, report),
             },
             // Whoever has the whole stream is not told of an error for the sake of what is owed besides.
-            Event::Deadline | Event::Stop if self.whole.is_some() => Step::Finish(Ending::Streamed),
+            Event::Deadline | Event::Stop | Event::Cancel if self.whole.is_some() => {
+                Step::Finish(Ending::Streamed)
+            }
             Event::Deadline => Step::Finish(Ending::Deadline {
                 unreachable: self.failures > 0,
             }),
             Event::Stop => Step::Finish(Ending::Stopped),
+            Event::Cancel => Step::Finish(Ending::Cancelled),
         }
     }
 
@@ -204,7 +207,7 @@ impl Lifecycle {
             self.unknown = 0;
         }
         match report {
-            Report::Running => self.running(now),
+            Report::Queued | Report::Running => self.running(now),
             Report::Completed(Some(answer)) => {
                 if self.is_worth_opening() {
                     self.answer = Some(answer);

@@ -98,6 +98,7 @@ impl World {
             Event::Silent,
             Event::Deadline,
             Event::Stop,
+            Event::Cancel,
         ]);
         for total in [None, Some(self.seen), Some(self.seen + 1)] {
             for (finished, owes) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -118,7 +119,7 @@ impl World {
             Event::Queried(_) => asks,
             Event::Opened | Event::NotOpened { .. } => !asks && self.stream == Stream::Opening,
             Event::Silent => !asks && self.stream != Stream::None,
-            Event::Deadline | Event::Stop => true,
+            Event::Deadline | Event::Stop | Event::Cancel => true,
             Event::Chunk { .. }
             | Event::Diverged
             | Event::Done { .. }
@@ -159,7 +160,7 @@ impl World {
         if let Step::Finish(ending) = &step {
             world.check_ending(event, ending);
         }
-        if matches!(event, Event::Deadline | Event::Stop) {
+        if matches!(event, Event::Deadline | Event::Stop | Event::Cancel) {
             let has_ended = matches!(step, Step::Finish(_));
             assert!(has_ended, "{event:?} is passed over by {self:#?}");
         }
@@ -191,6 +192,7 @@ impl World {
                     && !self.is_settling()
             }
             Ending::Stopped => *event == Event::Stop && !self.is_settling(),
+            Ending::Cancelled => *event == Event::Cancel && !self.is_settling(),
         };
         assert!(is_just, "{ending:?} after {event:?} of {self:#?}");
     }
@@ -281,5 +283,5 @@ fn every_event_in_every_state_is_answered_truthfully() {
     }
     assert!(states > 5_000, "only {states} states");
     assert!(transitions > 300_000, "only {transitions} transitions");
-    assert_eq!(endings.len(), 8, "each ending is come to");
+    assert_eq!(endings.len(), 9, "each ending is come to");
 }

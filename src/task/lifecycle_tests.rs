@@ -130,6 +130,7 @@ fn a_whole_stream_that_owes_something_asks_for_the_result() {
         }),
         Event::Deadline,
         Event::Stop,
+        Event::Cancel,
     ] {
         assert_eq!(whole().on(secs(10), event), Step::Finish(Ending::Streamed));
     }

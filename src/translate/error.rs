@@ -226,6 +226,15 @@ pub fn ended(ending: &Ending, task: &str) -> Option<ApiError> {
                  'task.deadline' for longer answers."
             ),
         ),
+        Ending::Cancelled => ApiError::new(
+            409,
+            "invalid_request_error",
+            "response_cancelled",
+            format!(
+                "The response was cancelled. Its task {task} goes on at FoxAPI and is billed, because FoxAPI documents no \
+                 way to cancel one."
+            ),
+        ),
         Ending::Stopped => ApiError::new(
             503,
             "server_error",

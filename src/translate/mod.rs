@@ -12,6 +12,7 @@ mod models;
 mod mold;
 mod pattern;
 mod replay;
+mod responses;
 mod settings;
 mod submission;
 mod tail;
@@ -28,10 +29,14 @@ pub use models::{Model, NotAModelList, add_aliases, model_list};
 pub use mold::Mold;
 pub use pattern::{ByModel, Pattern};
 pub use replay::{Met, Replay};
+pub use responses::{
+    About, Chat, Events, Outcome, Responder, begun, chat, input_items, kept_items, response_id,
+    task_of_item, with_outcome,
+};
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
 pub use tail::{Mismatch, tail, usage_chunk};
-pub use text::TextChunks;
+pub use text::{TextChunks, text_chat};
 pub use transcript::Transcript;
 
 /// What an answer is called where the upstream leaves it out.

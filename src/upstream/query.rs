@@ -36,6 +36,7 @@ fn read(key: &Key, id: &str, reply: &Reply) -> Report {
     match reply.status {
         status if status.is_success() => match Task::parse(&reply.body) {
             Ok(task) => match task.state {
+                State::Queued => Report::Queued,
                 State::Running => Report::Running,
                 State::Completed(result) => Report::Completed(result),
                 State::Failed(failure) => Report::Failed(key.redacted(failure)),

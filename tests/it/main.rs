@@ -34,6 +34,7 @@ mod raw_upstream;
 mod refusals;
 mod refused_submits;
 mod replays;
+mod response_clients;
 mod restarts;
 mod retries;
 mod sdk;

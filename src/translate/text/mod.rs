@@ -8,4 +8,15 @@ mod request;
 
 pub use answer::TextChunks;
 pub(super) use answer::completion;
-pub(super) use request::request;
+
+use bytes::Bytes;
+
+use crate::openai::{CompletionRequest, RequestFault};
+
+/// The chat request that the body of a legacy request asks for.
+///
+/// # Errors
+/// What the legacy API can say and a chat cannot; what is wrong in both is found when the chat request is read.
+pub fn text_chat(body: &Bytes) -> Result<Bytes, RequestFault> {
+    CompletionRequest::parse(body).map(|request| request::request(&request))
+}

@@ -1,0 +1,163 @@
+use std::path::Path;
+
+use super::*;
+use crate::ledger::{Caller, IfDamaged, Ledger, Settings, Store};
+
+const ANN: Caller = Caller(b"Bearer ann");
+const BOB: Caller = Caller(b"Bearer bob");
+
+fn ledger(store: Store, max_age: Duration, max_size: usize) -> Ledger {
+    Ledger::open(Settings {
+        store,
+        if_damaged: IfDamaged::Refuse,
+        max_age: Duration::from_secs(3600),
+        max_entries: 100,
+        responses: Keeping { max_age, max_size },
+    })
+    .unwrap()
+}
+
+fn in_memory(max_size: usize) -> Ledger {
+    ledger(Store::Memory, Duration::from_secs(3600), max_size)
+}
+
+fn in_file(path: &Path) -> Ledger {
+    let store = Store::File(path.to_owned());
+    ledger(store, Duration::from_secs(3600), 1 << 20)
+}
+
+fn keep(ledger: &Ledger, caller: Caller, id: &str, input: &str) -> Arc<Kept> {
+    let bought = Bought {
+        task: format!("task of {id}"),
+        stream_url: Some("/stream".to_owned()),
+        created: 7,
+    };
+    let request = KeptRequest {
+        begun: "{}".to_owned(),
+        input: input.to_owned(),
+        model: "m".to_owned(),
+        previous: None,
+        background: true,
+        follows: true,
+        summarizes: false,
+        wants_logprobs: false,
+    };
+    ledger.keep(caller, id.to_owned(), bought, request)
+}
+
+fn settle(ledger: &Ledger, kept: &Kept, outcome: &'static str) {
+    kept.outcome
+        .set(Bytes::from_static(outcome.as_bytes()))
+        .unwrap();
+    ledger.settled(kept);
+}
+
+#[test]
+fn a_response_is_for_whoever_made_it() {
+    let ledger = in_memory(1 << 20);
+    let kept = keep(&ledger, ANN, "resp_1", "[]");
+    assert!(
+        ledger
+            .kept(ANN, "resp_1")
+            .is_some_and(|found| Arc::ptr_eq(&found, &kept))
+    );
+    assert!(ledger.kept(BOB, "resp_1").is_none() && ledger.kept(ANN, "resp_2").is_none());
+    assert!(!ledger.forget(BOB, "resp_1"));
+    assert!(ledger.forget(ANN, "resp_1") && !ledger.forget(ANN, "resp_1"));
+    assert!(ledger.kept(ANN, "resp_1").is_none());
+}
+
+#[test]
+fn who_asks_again_finds_what_is_kept() {
+    let ledger = in_memory(1 << 20);
+    let first = keep(&ledger, ANN, "resp_1", "[]");
+    settle(&ledger, &first, "{}");
+    let again = keep(&ledger, ANN, "resp_1", "[]");
+    assert!(Arc::ptr_eq(&first, &again));
+}
+
+#[test]
+fn the_oldest_make_room() {
+    let ledger = in_memory(5 * OVERHEAD);
+    for number in 0..10 {
+        let kept = keep(&ledger, ANN, &format!("resp_{number}"), "[]");
+        settle(&ledger, &kept, "{}");
+        assert!(ledger.shelf().size <= 5 * OVERHEAD);
+    }
+    let known = |number| ledger.kept(ANN, &format!("resp_{number}")).is_some();
+    assert_eq!((0..10).map(known).filter(|known| *known).count(), 4);
+    assert!(known(9) && !known(5));
+    // What it has come to counts too.
+    let kept = keep(&ledger, ANN, "resp_long", "[]");
+    kept.outcome
+        .set(Bytes::from(vec![b' '; 3 * OVERHEAD]))
+        .unwrap();
+    ledger.settled(&kept);
+    assert!(!known(9) && ledger.kept(ANN, "resp_long").is_some());
+    ledger.forget(ANN, "resp_long");
+    let shelf = ledger.shelf();
+    assert_eq!((shelf.size, shelf.sizes.len()), (0, 0));
+}
+
+#[test]
+fn what_is_too_large_or_unwanted_is_not_kept() {
+    let usual = in_memory(1 << 20);
+    assert!(usual.keeps(1000) && !usual.keeps(1 << 20));
+    let never = ledger(Store::Memory, Duration::ZERO, 1 << 20);
+    assert!(!never.keeps(1));
+}
+
+#[test]
+fn places_of_responses_that_are_gone_do_not_pile_up() {
+    let ledger = in_memory(1 << 20);
+    for number in 0..1000 {
+        let id = format!("resp_{number}");
+        keep(&ledger, ANN, &id, "[]");
+        assert!(ledger.forget(ANN, &id));
+        assert!(ledger.shelf().order.len() <= 65);
+    }
+}
+
+#[tokio::test]
+async fn a_file_remembers_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let before = in_file(&path);
+    let settled = keep(&before, ANN, "resp_1", "[1]");
+    settle(&before, &settled, r#"{"status":"completed"}"#);
+    keep(&before, ANN, "resp_2", "[2]");
+    keep(&before, ANN, "resp_3", "[3]");
+    before.forget(ANN, "resp_3");
+    before.flush().await;
+    drop((before, settled));
+
+    let after = in_file(&path);
+    let found = after.kept(ANN, "resp_1").unwrap();
+    assert_eq!(found.request.input, "[1]");
+    assert_eq!(found.bought.task, "task of resp_1");
+    assert_eq!(found.outcome.get().unwrap(), r#"{"status":"completed"}"#);
+    let running = after.kept(ANN, "resp_2").unwrap();
+    assert!(running.outcome.get().is_none());
+    assert!(after.kept(BOB, "resp_1").is_none() && after.kept(ANN, "resp_3").is_none());
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_forgotten_in_the_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let open = |max_age| ledger(Store::File(path.clone()), max_age, 1 << 20);
+    let before = open(Duration::from_secs(3600));
+    keep(&before, ANN, "resp_1", "[]");
+    before.flush().await;
+    drop(before);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let strict = open(Duration::from_millis(10));
+    assert!(strict.kept(ANN, "resp_1").is_none());
+    strict.flush().await;
+    drop(strict);
+    assert!(
+        open(Duration::from_secs(3600))
+            .kept(ANN, "resp_1")
+            .is_none()
+    );
+}

@@ -1,0 +1,80 @@
+//! `/v1/responses`: a response is made like a chat, and may be kept so that it can be asked for and gone on from.
+
+mod background;
+mod create;
+mod history;
+mod input_items;
+mod stored;
+
+pub(super) use create::create;
+pub(super) use stored::serve;
+
+use std::sync::Arc;
+
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+
+use super::App;
+use crate::{
+    api_error::ApiError,
+    ledger::{Caller, Kept, Ledger},
+    translate::{Responder, response_id},
+};
+
+/// What a cancelled response can be promised.
+const CANCEL: HeaderName = HeaderName::from_static("x-foxbridge-cancel");
+
+/// What a request asks of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Retrieve,
+    Delete,
+    Cancel,
+    InputItems,
+}
+
+fn caller(headers: &HeaderMap) -> Caller<'_> {
+    Caller(headers.get(AUTHORIZATION).map_or(b"", |key| key.as_bytes()))
+}
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::invalid_request(
+        404,
+        "response_not_found",
+        format!(
+            "Response with id '{}' not found. Responses are kept for the key that made them, unless 'store' is false, and as \
+             long as 'responses.max_age' and 'responses.max_size' allow.",
+            id.chars().take(100).collect::<String>()
+        ),
+    )
+}
+
+/// A response and where it is kept, for whoever gets to know what it has come to.
+pub(super) struct Shelved {
+    ledger: Ledger,
+    kept: Arc<Kept>,
+}
+
+impl Shelved {
+    fn new(app: &App, kept: Arc<Kept>) -> Self {
+        let ledger = app.ledger.clone();
+        Self { ledger, kept }
+    }
+
+    /// Keeps what the response has come to, if that is known.
+    pub(super) fn settle(&self) {
+        if self.kept.outcome.get().is_some() {
+            self.ledger.settled(&self.kept);
+        }
+    }
+}
+
+/// Who answers a kept response once more.
+fn responder(kept: &Kept) -> Responder {
+    Responder {
+        begun: kept.request.begun.clone(),
+        task: kept.bought.task.clone(),
+        summarizes: kept.request.summarizes,
+        wants_logprobs: kept.request.wants_logprobs,
+        outcome: kept.outcome.clone(),
+    }
+}

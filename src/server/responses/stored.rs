@@ -1,0 +1,267 @@
+//! What is asked of a response that is kept.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::{Request, StatusCode, body::Incoming, header::HeaderValue};
+use tokio::time::timeout_at;
+
+use super::{CANCEL, Shelved, Verb, caller, input_items, not_found, responder};
+use crate::{
+    api_error::{ApiError, Retry},
+    fox::{State, Task},
+    json::quote,
+    ledger::Kept,
+    relay::{Context, Purpose, live},
+    server::{
+        App,
+        access::Access,
+        chat, credentials,
+        order::Order,
+        query::Query,
+        reply::{self, Reply},
+        route::{answer, refuse},
+        whole,
+    },
+    task::{Ending, Report},
+    translate::{self, Dialect, with_outcome},
+};
+
+/// How long a task may be unknown upstream that was made just now.
+const UNKNOWN_AT_FIRST: u64 = 10;
+
+/// `GET`, `DELETE` and so on of `/v1/responses/{id}`.
+pub(in crate::server) async fn serve(
+    app: &Arc<App>,
+    verb: Verb,
+    id: &str,
+    request: Box<Request<Incoming>>,
+    mut access: Access,
+) -> Reply {
+    let key = match credentials::upstream_key(app, request.headers()) {
+        Ok(key) => key,
+        Err(error) => return refuse(&error, access),
+    };
+    let caller = caller(request.headers());
+    if verb == Verb::Delete {
+        let forgotten = app.ledger.forget(caller, id);
+        return answer(
+            forgotten.then(|| deleted(id)).ok_or_else(|| not_found(id)),
+            access,
+        );
+    }
+    let Some(kept) = app.ledger.kept(caller, id) else {
+        return refuse(&not_found(id), access);
+    };
+    access.set_task(&kept.bought.task);
+    access.set_model(&kept.request.model);
+    let query = Query::of(request.uri());
+    match verb {
+        Verb::InputItems => answer(input_items::list(&kept, &query), access),
+        Verb::Cancel => answer(cancel(app, &kept), access),
+        Verb::Retrieve | Verb::Delete => {
+            let context = chat::context(app, key, &mut access);
+            retrieve(app, context, kept, &query, access).await
+        }
+    }
+}
+
+async fn retrieve(
+    app: &Arc<App>,
+    context: Context,
+    kept: Arc<Kept>,
+    query: &Query,
+    access: Access,
+) -> Reply {
+    let asked = query
+        .boolean("stream")
+        .and_then(|stream| Ok((stream, query.number("starting_after")?)));
+    match asked {
+        Err(error) => refuse(&error, access),
+        Ok((true, _)) if !kept.request.background => refuse(&not_a_background(&kept.id), access),
+        Ok((true, after)) => stream(app, context, kept, after, access),
+        Ok((false, _)) => {
+            let shown = look(app, &context, &kept).await;
+            answer(shown.map(reply::json), access)
+        }
+    }
+}
+
+/// The response as it is now; its task is asked where that is not known.
+pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<String, ApiError> {
+    let begun = &kept.request.begun;
+    if let Some(outcome) = known(kept) {
+        return Ok(with_outcome(begun, outcome));
+    }
+    let task = &kept.bought.task;
+    let query = context.upstream.query(&context.key, task);
+    let report = tokio::select! {
+        biased;
+        report = timeout_at(context.deadline, query) => report.unwrap_or(Report::Trouble { retry_after: None }),
+        () = context.stop.cancelled() => return Err(cannot_be_asked(task, None)),
+    };
+    let running = r#"{"status":"in_progress"}"#;
+    let age = super::super::unix_now().saturating_sub(kept.bought.created);
+    match report {
+        Report::Queued => Ok(begun.clone()),
+        Report::Unknown if age < UNKNOWN_AT_FIRST => Ok(begun.clone()),
+        Report::Running => Ok(with_outcome(begun, running)),
+        Report::Completed(result) => complete(app, context, kept, result).await,
+        Report::Failed(failure) => {
+            let ending = Ending::Failed(failure);
+            let error = translate::ended(&ending, task).unwrap_or_else(|| not_found(&kept.id));
+            Ok(with_outcome(begun, &settle(app, kept, &failed(&error))))
+        }
+        Report::Unknown => Err(lost(task, 404, None)),
+        Report::Refused { status, failure } => Err(lost(task, status, failure)),
+        Report::Trouble { retry_after } => Err(cannot_be_asked(task, retry_after)),
+    }
+}
+
+/// The answer of a task that is complete, with the reasoning that only its stream has.
+async fn complete(
+    app: &App,
+    context: &Context,
+    kept: &Kept,
+    result: Option<Bytes>,
+) -> Result<String, ApiError> {
+    let task = Task {
+        id: kept.bought.task.clone(),
+        state: State::Completed(result),
+        stream_url: kept.bought.stream_url.clone(),
+    };
+    let order = order(context.clone(), kept, Purpose::Whole);
+    let (identity, pursuit) = order.resume(task, kept.bought.created);
+    let dialect = Dialect::Response(Box::new(responder(kept)));
+    let completion = Box::pin(whole::completion(
+        pursuit.attended(),
+        dialect,
+        identity,
+        None,
+    ))
+    .await?;
+    app.ledger.settled(kept);
+    Ok(String::from_utf8_lossy(&completion.json).into_owned())
+}
+
+/// Follows a background response from the event behind number `after`.
+fn stream(
+    app: &Arc<App>,
+    context: Context,
+    kept: Arc<Kept>,
+    after: Option<u64>,
+    access: Access,
+) -> Reply {
+    let events = responder(&kept).even_events(after);
+    if let Some(outcome) = known(&kept) {
+        let told = events.told(outcome);
+        access.finish(StatusCode::OK, None);
+        return reply::events(stream::iter([told]));
+    }
+    let task = Task {
+        id: kept.bought.task.clone(),
+        state: State::Running,
+        stream_url: kept.bought.stream_url.clone(),
+    };
+    let purpose = Purpose::Live {
+        include_usage: true,
+    };
+    let (_, pursuit) = order(context, &kept, purpose).resume(task, kept.bought.created);
+    let mut pursuit = pursuit.attended();
+    pursuit.end_when(kept.cancelled.clone());
+    pursuit.speak(Dialect::Events(Box::new(events)));
+    let shelved = Shelved::new(app, kept);
+    reply::events(live(pursuit, move |told: Result<u64, &ApiError>| {
+        shelved.settle();
+        access.finish(StatusCode::OK, told.err());
+    }))
+}
+
+/// Lets go of a background response. FoxAPI documents no way to cancel a task, which goes on.
+fn cancel(app: &App, kept: &Kept) -> Result<Reply, ApiError> {
+    if !kept.request.background {
+        return Err(ApiError::invalid_request(
+            400,
+            "response_not_cancellable",
+            "Only responses that were made with 'background' can be cancelled. Close the connection that waits for this one.",
+        ));
+    }
+    let outcome = settle(app, kept, r#"{"status":"cancelled"}"#);
+    kept.cancelled.cancel();
+    let mut reply = reply::json(with_outcome(&kept.request.begun, &outcome));
+    let promise = "not followed any more; the task goes on at FoxAPI and is billed";
+    reply
+        .headers_mut()
+        .insert(CANCEL, HeaderValue::from_static(promise));
+    Ok(reply)
+}
+
+/// Notes what a response has come to, unless that is known, and gives what it has come to.
+fn settle(app: &App, kept: &Kept, outcome: &str) -> String {
+    let settled = kept
+        .outcome
+        .get_or_init(|| Bytes::copy_from_slice(outcome.as_bytes()));
+    app.ledger.settled(kept);
+    String::from_utf8_lossy(settled).into_owned()
+}
+
+fn known(kept: &Kept) -> Option<&str> {
+    let outcome = kept.outcome.get()?;
+    std::str::from_utf8(outcome).ok()
+}
+
+fn order(context: Context, kept: &Kept, purpose: Purpose) -> Order {
+    Order {
+        context,
+        model: kept.request.model.clone(),
+        upstream_model: kept.request.model.clone(),
+        choices: 1,
+        follows: kept.request.follows,
+        purpose,
+    }
+}
+
+fn failed(error: &ApiError) -> String {
+    format!(
+        r#"{{"status":"failed","error":{{"code":"server_error","message":{},"type":{}}}}}"#,
+        quote(&error.message),
+        quote(error.code.as_deref().unwrap_or(error.kind))
+    )
+}
+
+fn deleted(id: &str) -> Reply {
+    reply::json(format!(
+        r#"{{"id":{},"object":"response","deleted":true}}"#,
+        quote(id)
+    ))
+}
+
+fn not_a_background(id: &str) -> ApiError {
+    ApiError {
+        param: Some("stream".into()),
+        ..ApiError::invalid_request(
+            400,
+            "response_not_streamable",
+            format!(
+                "Response '{id}' was not made with 'background', so it cannot be streamed again. Leave 'stream' out to have it \
+                 in one piece."
+            ),
+        )
+    }
+}
+
+fn lost(task: &str, status: u16, failure: Option<crate::fox::Failure>) -> ApiError {
+    let ending = Ending::Lost { status, failure };
+    translate::ended(&ending, task).unwrap_or_else(|| cannot_be_asked(task, None))
+}
+
+fn cannot_be_asked(task: &str, retry_after: Option<Duration>) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "task_unreachable",
+        format!("FoxAPI cannot be asked about task {task} just now. Ask again; nothing is lost."),
+    )
+    .with_retry(Retry::After(retry_after.unwrap_or(Duration::from_secs(1))))
+}

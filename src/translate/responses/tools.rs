@@ -1,0 +1,262 @@
+use super::messages::{shown, text};
+use crate::{
+    json::{self, Raw, RawObject, quote},
+    openai::RequestFault,
+};
+
+/// What only this API says of a function.
+const NOT_OF_CHATS: [&str; 5] = [
+    "type",
+    "allowed_callers",
+    "defer_loading",
+    "output_schema",
+    "async",
+];
+
+/// The tools of a request in a chat's words.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    /// The chat's `tools`, a JSON array; `None` where there are none.
+    pub(super) json: Option<String>,
+    /// The chat's `tool_choice`, as JSON text.
+    pub(super) choice: Option<String>,
+}
+
+/// Translates `tools` and `tool_choice`. Only functions can be had; whatever else OpenAI runs itself is refused by its
+/// name.
+pub(super) fn tools(request: &RawObject) -> Result<Tools, RequestFault> {
+    let functions = functions(request)?;
+    let choice = match request.present("tool_choice") {
+        Some(choice) => Choice::read(choice)?,
+        None => Choice::Unsaid,
+    };
+    let offered = functions.into_iter().filter(|function| match &choice {
+        Choice::Among(_, names) => names.contains(&function.name),
+        _ => true,
+    });
+    let offered: Vec<String> = offered.map(|function| function.json).collect();
+    if offered.is_empty() {
+        // A chat that offers no tools may not speak of a choice either.
+        return Ok(Tools::default());
+    }
+    Ok(Tools {
+        json: Some(format!("[{}]", offered.join(","))),
+        choice: match choice {
+            Choice::Unsaid => None,
+            Choice::Mode(mode) | Choice::Among(mode, _) => Some(mode),
+            Choice::Function(name) => Some(format!(
+                r#"{{"type":"function","function":{{"name":{name}}}}}"#
+            )),
+        },
+    })
+}
+
+/// The tools as a response shows them: the client's own, with what OpenAI's types require.
+pub(super) fn shown_tools(request: &RawObject) -> String {
+    let tools = request
+        .present("tools")
+        .and_then(Raw::array)
+        .unwrap_or_default();
+    let tools: Vec<String> = tools
+        .into_iter()
+        .filter_map(RawObject::of)
+        .map(|tool| {
+            let mut edit = tool.edit();
+            for name in ["description", "parameters", "strict"] {
+                if tool.get(name).is_none() {
+                    edit.set(name, "null");
+                }
+            }
+            edit.text()
+        })
+        .collect();
+    format!("[{}]", tools.join(","))
+}
+
+struct Function {
+    name: String,
+    /// As a tool of a chat.
+    json: String,
+}
+
+fn functions(request: &RawObject) -> Result<Vec<Function>, RequestFault> {
+    let Some(value) = request.present("tools") else {
+        return Ok(Vec::new());
+    };
+    let tools = Raw::array(value)
+        .ok_or_else(|| RequestFault::wrong_type("tools", "an array of tools", json::kind(value)))?;
+    tools
+        .into_iter()
+        .enumerate()
+        .map(|(at, tool)| function(tool, &format!("tools[{at}]")))
+        .collect()
+}
+
+fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
+    let tool = RawObject::of(value)
+        .ok_or_else(|| RequestFault::wrong_type(place, "an object", json::kind(value)))?;
+    let kind = text(&tool, place, "type")?.string().unwrap_or_default();
+    if kind != "function" {
+        return Err(RequestFault {
+            message: format!(
+                "Unsupported tool: '{place}' is '{}', which FoxAPI does not have. Leave it out, or offer a tool of type \
+                 'function' and run it yourself.",
+                shown(&kind)
+            ),
+            param: Some(place.to_owned()),
+            code: Some("unsupported_tool"),
+        });
+    }
+    let name = text(&tool, place, "name")?;
+    let mut edit = tool.edit();
+    for member in NOT_OF_CHATS {
+        edit.remove(member);
+    }
+    if tool
+        .get("strict")
+        .is_some_and(|strict| strict.get() == "null")
+    {
+        edit.remove("strict");
+    }
+    Ok(Function {
+        name: name.string().unwrap_or_default().into_owned(),
+        json: format!(r#"{{"type":"function","function":{}}}"#, edit.text()),
+    })
+}
+
+/// Which tool the model is to call.
+enum Choice {
+    Unsaid,
+    /// `auto`, `none` or `required`, as JSON text.
+    Mode(String),
+    /// The JSON string of the name of the one that it must.
+    Function(String),
+    /// A mode, and the names of the only ones that it may.
+    Among(String, Vec<String>),
+}
+
+impl Choice {
+    fn read(value: Raw) -> Result<Self, RequestFault> {
+        if Raw::string(value).is_some() {
+            return mode(value, "tool_choice").map(Self::Mode);
+        }
+        let choice = RawObject::of(value).ok_or_else(|| {
+            RequestFault::wrong_type("tool_choice", "a string or an object", json::kind(value))
+        })?;
+        let kind = text(&choice, "tool_choice", "type")?;
+        match kind.get() {
+            "\"function\"" => {
+                let name = text(&choice, "tool_choice", "name")?;
+                Ok(Self::Function(quote(&name.string().unwrap_or_default())))
+            }
+            "\"allowed_tools\"" => {
+                let allowed = mode(text(&choice, "tool_choice", "mode")?, "tool_choice.mode")?;
+                let tools = choice
+                    .get("tools")
+                    .and_then(Raw::array)
+                    .ok_or_else(|| RequestFault::missing("tool_choice.tools"))?;
+                let names = tools
+                    .into_iter()
+                    .filter_map(RawObject::of)
+                    .filter_map(|tool| Some(tool.string("name")?.into_owned()));
+                Ok(Self::Among(allowed, names.collect()))
+            }
+            other => Err(RequestFault::invalid_value(
+                "tool_choice",
+                format!(
+                    "Unsupported 'tool_choice': {} is no tool that FoxAPI has. Choose auto, none, required or a function.",
+                    shown(other)
+                ),
+            )),
+        }
+    }
+}
+
+fn mode(value: Raw, param: &str) -> Result<String, RequestFault> {
+    match value.get() {
+        mode @ ("\"auto\"" | "\"none\"" | "\"required\"") => Ok(mode.to_owned()),
+        other => Err(RequestFault::invalid_value(
+            param,
+            format!(
+                "Invalid '{param}': {}. Send auto, none, required or a function.",
+                shown(other)
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(request: &str) -> Result<(Option<String>, Option<String>), RequestFault> {
+        let tools = tools(&RawObject::parse(request).unwrap())?;
+        Ok((tools.json, tools.choice))
+    }
+
+    const F: &str = r#"{"type":"function","name":"f","parameters":{"x" : 1e400},"strict":null,"defer_loading":true}"#;
+    const CHAT_F: &str =
+        r#"{"type":"function","function":{"name":"f","parameters":{"x" : 1e400}}}"#;
+    const G: &str = r#"{"type":"function","name":"g","strict":true}"#;
+    const CHAT_G: &str = r#"{"type":"function","function":{"name":"g","strict":true}}"#;
+
+    #[test]
+    fn functions_and_choices_in_a_chats_words() {
+        for (choice, tools, chat_choice) in [
+            ("null", format!("[{CHAT_F},{CHAT_G}]"), None),
+            (
+                "\"required\"",
+                format!("[{CHAT_F},{CHAT_G}]"),
+                Some("\"required\""),
+            ),
+            (
+                r#"{"type":"function","name":"g"}"#,
+                format!("[{CHAT_F},{CHAT_G}]"),
+                Some(r#"{"type":"function","function":{"name":"g"}}"#),
+            ),
+            (
+                r#"{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}"#,
+                format!("[{CHAT_G}]"),
+                Some("\"required\""),
+            ),
+        ] {
+            let request = format!(r#"{{"tools":[{F},{G}],"tool_choice":{choice}}}"#);
+            let (json, read_choice) = read(&request).unwrap();
+            assert_eq!(json, Some(tools), "{choice}");
+            assert_eq!(read_choice.as_deref(), chat_choice, "{choice}");
+        }
+        assert_eq!(
+            read(r#"{"tools":[],"tool_choice":"auto"}"#).unwrap(),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn what_openai_runs_itself_is_named() {
+        for kind in [
+            "web_search_preview",
+            "file_search",
+            "mcp",
+            "code_interpreter",
+            "custom",
+        ] {
+            let request = format!(r#"{{"tools":[{F},{{"type":"{kind}"}}]}}"#);
+            let fault = read(&request).unwrap_err();
+            assert!(fault.message.contains(kind), "{fault}");
+            assert_eq!(fault.param.as_deref(), Some("tools[1]"));
+        }
+        for (choice, param) in [
+            ("\"sometimes\"", "tool_choice"),
+            ("7", "tool_choice"),
+            (r#"{"type":"file_search"}"#, "tool_choice"),
+            (r#"{"type":"function"}"#, "tool_choice.name"),
+            (
+                r#"{"type":"allowed_tools","mode":"auto"}"#,
+                "tool_choice.tools",
+            ),
+        ] {
+            let fault = read(&format!(r#"{{"tools":[{F}],"tool_choice":{choice}}}"#)).unwrap_err();
+            assert_eq!(fault.param.as_deref(), Some(param), "{choice}");
+        }
+    }
+}
