@@ -44,6 +44,8 @@ pub struct KeptRequest {
     pub follows: bool,
     pub summarizes: bool,
     pub wants_logprobs: bool,
+    /// The names of the tools that take plain text.
+    pub customs: Vec<String>,
 }
 
 /// A kept response as it is written to the file.

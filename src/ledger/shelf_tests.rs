@@ -41,6 +41,7 @@ fn keep(ledger: &Ledger, caller: Caller, id: &str, input: &str) -> Arc<Kept> {
         follows: true,
         summarizes: false,
         wants_logprobs: false,
+        customs: Vec::new(),
     };
     ledger.keep(caller, id.to_owned(), bought, request)
 }

@@ -1,3 +1,5 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
@@ -42,7 +44,7 @@ fn last_piece(
     match owed(pursuit, ending) {
         Ok(chunks) => {
             let count = pursuit.chunks() + chunks.len() as u64;
-            pursuit.telling().finish(chunks);
+            pursuit.telling().finish(chunks, unix_now());
             report(Ok(count));
         }
         Err(error) => {
@@ -52,6 +54,11 @@ fn last_piece(
         }
     }
     pursuit.take()
+}
+
+fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }
 
 /// The chunks that are still owed at the end.

@@ -175,12 +175,12 @@ impl Telling {
         self.out.split().freeze()
     }
 
-    /// Tells the end of a whole answer, with the chunks that were still owed.
-    pub(super) fn finish(&mut self, owed: Vec<String>) {
+    /// Tells the end of a whole answer, with the chunks that were still owed, at `now` in Unix seconds.
+    pub(super) fn finish(&mut self, owed: Vec<String>, now: u64) {
         for chunk in owed {
             self.dialect.tell(chunk.into(), &mut self.out);
         }
-        self.dialect.finish(&mut self.out);
+        self.dialect.finish(now, &mut self.out);
     }
 
     /// Tells the end of one that is not. `is_final`: the task itself has failed.

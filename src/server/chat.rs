@@ -59,7 +59,7 @@ pub(super) async fn converse(
     // Out of line, because what is needed until the submit is much, and not needed while the task is waited for.
     let accept = async {
         let chat = ask(&body)?;
-        accept(app, context, claim, &chat, &mut access).await
+        accept(app, context, claim, Wanted::of(&chat), &mut access).await
     };
     let accepted = Box::pin(accept).await;
     drop(body);
@@ -132,15 +132,34 @@ pub(super) struct Accepted {
     pub(super) headers: HeaderMap,
 }
 
+/// What a request wants.
+pub(super) struct Wanted<'a> {
+    /// The body of a chat request.
+    pub(super) chat: &'a Bytes,
+    /// Whether the client wants to see the model reason, whatever the chat request says.
+    pub(super) reasoning: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(chat: &'a Bytes) -> Self {
+        Self {
+            chat,
+            reasoning: false,
+        }
+    }
+}
+
 /// Translates, uploads and submits. After this the status line may be sent: everything that can be refused has been.
 pub(super) async fn accept(
     app: &App,
     context: Context,
     claim: Claim<'_>,
-    chat: &Bytes,
+    wanted: Wanted<'_>,
     access: &mut Access,
 ) -> Result<Accepted, ApiError> {
-    let request = ChatRequest::parse(chat)?;
+    let Wanted { chat, reasoning } = wanted;
+    let mut request = ChatRequest::parse(chat)?;
+    request.asks_for_reasoning |= reasoning;
     access.set_model(&request.model);
     let mut draft = translate::draft(&request, chat, &app.models)?;
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());

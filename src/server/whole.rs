@@ -64,7 +64,7 @@ pub(super) async fn completion(
 ) -> Result<Completion, ApiError> {
     let waited = relay::wait(pursuit).await?;
     let completion = translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
-        .and_then(|completion| dialect.completion(completion))
+        .and_then(|completion| dialect.completion(completion, super::unix_now()))
         .map_err(|error| not_a_completion(&identity.task, &error.to_string()))?;
     if let Some(shelved) = shelved {
         shelved.settle();

@@ -23,12 +23,12 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The answer, from a whole `chat.completion`.
-    pub fn completion(&self, chat: Completion) -> Result<Completion, NotACompletion> {
+    /// The answer, from a whole `chat.completion`, at `now` in Unix seconds.
+    pub fn completion(&self, chat: Completion, now: u64) -> Result<Completion, NotACompletion> {
         let json = match self {
             Self::Chat | Self::Events(_) => return Ok(chat),
             Self::Text(_) => text::completion(&chat.json)?,
-            Self::Response(responder) => responder.response(&chat.json)?,
+            Self::Response(responder) => responder.response(&chat.json, now)?,
         };
         Ok(Completion { json, ..chat })
     }
@@ -57,10 +57,10 @@ impl Dialect {
         }
     }
 
-    /// Writes what comes behind a whole answer, and only there.
-    pub fn finish(&mut self, out: &mut BytesMut) {
+    /// Writes what comes behind a whole answer, and only there, at `now` in Unix seconds.
+    pub fn finish(&mut self, now: u64, out: &mut BytesMut) {
         match self {
-            Self::Events(events) => events.finish(out),
+            Self::Events(events) => events.finish(now, out),
             _ => out.extend_from_slice(DONE),
         }
     }

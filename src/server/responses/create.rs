@@ -11,7 +11,7 @@ use crate::{
     server::{
         App,
         access::Access,
-        chat::{self, Accepted, Asked},
+        chat::{self, Accepted, Asked, Wanted},
         purchase,
         reply::Reply,
         route::refuse,
@@ -95,7 +95,11 @@ async fn make(
         },
         false => Purpose::Whole,
     };
-    let accepted = chat::accept(app, context, claim, &chat.body, access).await;
+    let wanted = Wanted {
+        chat: &chat.body,
+        reasoning: request.wants_summary(),
+    };
+    let accepted = chat::accept(app, context, claim, wanted, access).await;
     let mut accepted = accepted.map_err(|error| in_own_words(error, &chat))?;
     // A background response is a stream upstream, whatever its client waits for.
     accepted.purpose = purpose;
@@ -105,6 +109,7 @@ async fn make(
         is_kept,
     };
     let begun = translate::begun(&request, &about);
+    let customs = translate::customs(&request.object);
     let kept = is_kept.then(|| {
         let bought = Bought {
             task: accepted.identity.task.clone(),
@@ -120,6 +125,7 @@ async fn make(
             follows: accepted.follows,
             summarizes: request.wants_summary(),
             wants_logprobs: request.wants_logprobs,
+            customs: customs.clone(),
         };
         app.ledger
             .keep(caller, response_id(about.task), bought, kept)
@@ -136,6 +142,7 @@ async fn make(
             task: about.task.to_owned(),
             summarizes: request.wants_summary(),
             wants_logprobs: request.wants_logprobs,
+            customs,
             outcome: outcome.unwrap_or_else(Outcome::default),
         },
         shelved: kept.map(|kept| Shelved::new(app, kept)),

@@ -75,6 +75,7 @@ fn responder(kept: &Kept) -> Responder {
         task: kept.bought.task.clone(),
         summarizes: kept.request.summarizes,
         wants_logprobs: kept.request.wants_logprobs,
+        customs: kept.request.customs.clone(),
         outcome: kept.outcome.clone(),
     }
 }

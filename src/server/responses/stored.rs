@@ -59,7 +59,10 @@ pub(in crate::server) async fn serve(
     let query = Query::of(request.uri());
     match verb {
         Verb::InputItems => answer(input_items::list(&kept, &query), access),
-        Verb::Cancel => answer(cancel(app, &kept), access),
+        Verb::Cancel => {
+            let context = chat::context(app, key, &mut access);
+            answer(cancel(app, &context, &kept).await, access)
+        }
         Verb::Retrieve | Verb::Delete => {
             let context = chat::context(app, key, &mut access);
             retrieve(app, context, kept, &query, access).await
@@ -179,7 +182,7 @@ fn stream(
 }
 
 /// Lets go of a background response. FoxAPI documents no way to cancel a task, which goes on.
-fn cancel(app: &App, kept: &Kept) -> Result<Reply, ApiError> {
+async fn cancel(app: &App, context: &Context, kept: &Kept) -> Result<Reply, ApiError> {
     if !kept.request.background {
         return Err(ApiError::invalid_request(
             400,
@@ -187,13 +190,20 @@ fn cancel(app: &App, kept: &Kept) -> Result<Reply, ApiError> {
             "Only responses that were made with 'background' can be cancelled. Close the connection that waits for this one.",
         ));
     }
-    let outcome = settle(app, kept, r#"{"status":"cancelled"}"#);
-    kept.cancelled.cancel();
+    // What is complete by now is paid for and stays; where that cannot be known, the client's word counts.
+    if let Err(error) = look(app, context, kept).await {
+        tracing::debug!(id = kept.id, error = &*error.message, "cancelled unseen");
+    }
+    let cancelled = r#"{"status":"cancelled"}"#;
+    let outcome = settle(app, kept, cancelled);
     let mut reply = reply::json(with_outcome(&kept.request.begun, &outcome));
-    let promise = "not followed any more; the task goes on at FoxAPI and is billed";
-    reply
-        .headers_mut()
-        .insert(CANCEL, HeaderValue::from_static(promise));
+    if outcome == cancelled {
+        kept.cancelled.cancel();
+        let promise = "not followed any more; the task goes on at FoxAPI and is billed";
+        reply
+            .headers_mut()
+            .insert(CANCEL, HeaderValue::from_static(promise));
+    }
     Ok(reply)
 }
 

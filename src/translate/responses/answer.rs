@@ -9,8 +9,15 @@ use crate::{
     translate::{NotACompletion, finish::finish_reason},
 };
 
-/// What a response comes to, from a whole `chat.completion`: an object of the members that change.
-pub(super) fn outcome_of(chat: &Bytes, task: &str, form: Form) -> Result<String, NotACompletion> {
+/// What a response comes to, from a whole `chat.completion`: an object of the members that change. `customs` are the names
+/// of the tools that take plain text.
+pub(super) fn outcome_of(
+    chat: &Bytes,
+    task: &str,
+    form: Form,
+    customs: &[String],
+    now: u64,
+) -> Result<String, NotACompletion> {
     let text = std::str::from_utf8(chat).map_err(|_| NotACompletion)?;
     let object = RawObject::parse(text).map_err(|_| NotACompletion)?;
     let choices = object.get("choices").and_then(Raw::array);
@@ -22,14 +29,14 @@ pub(super) fn outcome_of(chat: &Bytes, task: &str, form: Form) -> Result<String,
     let finish = finish_reason(choice.get("finish_reason")).unwrap_or("\"stop\"");
     let usage = object.present("usage").map(usage);
     let mut items = Vec::new();
-    for kind in kinds(&choice, &message, task) {
+    for kind in kinds(&choice, &message, task, customs) {
         items.push(Item::new(kind, task, items.len()));
     }
-    Ok(outcome(&items, form, finish, usage.as_deref()))
+    Ok(outcome(&items, form, finish, usage.as_deref(), now))
 }
 
 /// What the message says, in the order in which models say it.
-fn kinds(choice: &RawObject, message: &RawObject, task: &str) -> Vec<Kind> {
+fn kinds(choice: &RawObject, message: &RawObject, task: &str, customs: &[String]) -> Vec<Kind> {
     let said = |name: &str| message.string(name).filter(|text| !text.is_empty());
     let mut kinds = Vec::new();
     if let Some(reasoning) = said("reasoning_content") {
@@ -64,10 +71,12 @@ fn kinds(choice: &RawObject, message: &RawObject, task: &str) -> Vec<Kind> {
         let function = call.object("function").unwrap_or_default();
         let text = |name: &str| function.string(name).unwrap_or_default().into_owned();
         let id = call.string("id").filter(|id| !id.is_empty());
+        let name = text("name");
         kinds.push(Kind::Call(Call {
+            is_custom: customs.contains(&name),
             index: at as u64,
             call_id: id.map_or_else(|| call_id(task, at as u64), |id| id.into_owned()),
-            name: text("name"),
+            name,
             arguments: text("arguments"),
         }));
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 
 use super::{
+    Responder,
     answer::call_id,
     cut::piece,
     kept::with_outcome,
@@ -26,13 +27,15 @@ pub type Outcome = Arc<OnceLock<Bytes>>;
 
 /// Makes the events of a response of a chat's chunks.
 ///
-/// Items are opened by the first word that belongs into them. What the model says and thinks is one item at a time, closed by
-/// the next; calls stay open to the end, because providers may go on with any of them.
+/// Items are opened by the first word that belongs into them, and closed by the first that does not. A call whose arguments
+/// are not whole then stays open to the end, because a provider may go on with it.
 #[derive(Debug)]
 pub struct Events {
     /// The response before it has come to anything.
     begun: String,
     task: String,
+    /// The names of the tools that take plain text.
+    customs: Vec<String>,
     form: Form,
     numbered: Numbered,
     items: Vec<Item>,
@@ -64,26 +67,21 @@ enum Speech {
 }
 
 impl Events {
-    pub(super) fn new(
-        begun: String,
-        task: &str,
-        form: Form,
-        wants_logprobs: bool,
-        outcome: Outcome,
-    ) -> Self {
+    pub(super) fn new(responder: Responder) -> Self {
         Self {
-            begun,
-            task: task.to_owned(),
-            form,
+            form: responder.form(),
+            begun: responder.begun,
+            task: responder.task,
+            customs: responder.customs,
             numbered: Numbered::new(None),
             items: Vec::new(),
             run: None,
             is_even: false,
             pending: String::new(),
-            wants_logprobs,
+            wants_logprobs: responder.wants_logprobs,
             usage: None,
             finish: None,
-            outcome,
+            outcome: responder.outcome,
         }
     }
 
@@ -164,16 +162,17 @@ impl Events {
         true
     }
 
-    /// The events behind the last word.
-    pub(in crate::translate) fn finish(&mut self, out: &mut BytesMut) {
+    /// The events behind the last word, at `now` in Unix seconds.
+    pub(in crate::translate) fn finish(&mut self, now: u64, out: &mut BytesMut) {
         let finish = self.finish.unwrap_or("\"stop\"");
         if self.items.is_empty() {
             // An answer of no words is an answer all the same.
             self.open(Speech::Text, out);
         }
         self.close_all(incomplete_reason(finish).is_some(), out);
-        let outcome = outcome(&self.items, self.form, finish, self.usage.as_deref());
+        let outcome = outcome(&self.items, self.form, finish, self.usage.as_deref(), now);
         self.end(&outcome, out);
+        self.note(outcome);
     }
 
     fn tell_all(&mut self, outcome: &str, out: &mut BytesMut) {
@@ -186,11 +185,13 @@ impl Events {
         {
             self.tell_item(&item, out);
         }
-        let status = known.string("status").unwrap_or_default();
-        if status == "completed" || status == "incomplete" {
-            self.close_all(status == "incomplete", out);
-        } else {
-            self.end_run(out);
+        match &*known.string("status").unwrap_or_default() {
+            "cancelled" => {
+                let said = r#""code":"response_cancelled","message":"The response was cancelled.","param":null"#;
+                return self.numbered.write_aside(out, "error", &[said]);
+            }
+            "failed" => self.end_run(out),
+            status => self.close_all(status == "incomplete", out),
         }
         self.end(outcome, out);
     }
@@ -230,6 +231,9 @@ impl Events {
             self.usage.as_deref().unwrap_or("null")
         );
         self.end(&outcome, out);
+        if is_final {
+            self.note(outcome);
+        }
     }
 
     fn end(&mut self, outcome: &str, out: &mut BytesMut) {
@@ -243,8 +247,11 @@ impl Events {
             // What was told before may be lost with the failure, so that numbers are no help.
             _ => self.numbered.write_last(out, &kind, &members),
         }
-        // A response that was told before has come to the same before.
-        let _ = self.outcome.set(Bytes::copy_from_slice(outcome.as_bytes()));
+    }
+
+    /// Notes what the response has come to, unless that is known: then it was told before, and has come to the same.
+    fn note(&self, outcome: String) {
+        let _ = self.outcome.set(outcome.into());
     }
 
     /// Goes on with what the model says in one way or another.
@@ -273,6 +280,8 @@ impl Events {
             .iter()
             .position(|item| matches!(&item.kind, Kind::Call(call) if call.index == index));
         let item = match known {
+            // Behind whole arguments there is only white space.
+            Some(at) if self.items.get(at).is_some_and(|item| item.is_done) => return,
             Some(at) => {
                 if let (
                     Some(name),
@@ -287,14 +296,16 @@ impl Events {
                 at
             }
             None => {
-                self.close_speech(out);
+                self.close_run(out);
                 let id = view.id.and_then(Raw::string).filter(|id| !id.is_empty());
+                let name = name.unwrap_or_default().into_owned();
                 self.add(
                     Kind::Call(Call {
+                        is_custom: self.customs.contains(&name),
                         index,
                         call_id: id
                             .map_or_else(|| call_id(&self.task, index), |id| id.into_owned()),
-                        name: name.unwrap_or_default().into_owned(),
+                        name,
                         arguments: String::new(),
                     }),
                     out,
@@ -316,7 +327,13 @@ impl Events {
     fn grow(&mut self, run: Run, raw: Raw, text: &str, logprobs: &str, out: &mut BytesMut) {
         match self.items.get_mut(run.item).map(|item| &mut item.kind) {
             Some(Kind::Reasoning(whole)) => whole.push_str(text),
-            Some(Kind::Call(call)) => call.arguments.push_str(text),
+            Some(Kind::Call(call)) => {
+                call.arguments.push_str(text);
+                if call.is_custom {
+                    // Its text stands inside of a JSON string, which is told when it is whole.
+                    return;
+                }
+            }
             Some(Kind::Message(parts)) => {
                 if let Some(part) = parts.last_mut() {
                     part.text.push_str(text);
@@ -346,3 +363,7 @@ fn choice_at(chunk: &str, at: usize) -> Option<RawObject<'_>> {
     let choices = RawObject::parse(chunk).ok()?.get("choices")?;
     RawObject::of(choices.elements().nth(at)?)
 }
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -114,6 +114,8 @@ fn kept_item(item: RawObject, at: usize, task: &str) -> String {
         let prefix = match kind {
             "function_call" => "fc",
             "function_call_output" => "fco",
+            "custom_tool_call" => "ctc",
+            "custom_tool_call_output" => "ctco",
             "reasoning" => "rs",
             _ => "msg",
         };

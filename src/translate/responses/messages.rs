@@ -1,3 +1,4 @@
+use super::tools::CUSTOM_INPUT;
 use crate::{
     json::{self, Raw, RawObject, quote},
     openai::RequestFault,
@@ -47,8 +48,17 @@ impl Messages {
             .ok_or_else(|| RequestFault::wrong_type(place, "an object", json::kind(item)))?;
         match &*kind(place, &object)? {
             "message" => self.message(place, &object),
-            "function_call" => self.call(place, &object),
-            "function_call_output" => {
+            "function_call" => {
+                let arguments = text(&object, place, "arguments")?;
+                self.call(place, &object, arguments.get())
+            }
+            // To a chat it is a function of one string.
+            "custom_tool_call" => {
+                let input = text(&object, place, "input")?.get();
+                let arguments = quote(&format!(r#"{{"{CUSTOM_INPUT}":{input}}}"#));
+                self.call(place, &object, &arguments)
+            }
+            "function_call_output" | "custom_tool_call_output" => {
                 self.end_turn();
                 let (id, path) = (text(&object, place, "call_id")?, format!("{place}.output"));
                 let output = required(&object, place, "output")?;
@@ -110,10 +120,15 @@ impl Messages {
         Ok(())
     }
 
-    fn call(&mut self, place: &str, object: &RawObject) -> Result<(), RequestFault> {
+    /// `arguments` is the JSON string of JSON text.
+    fn call(
+        &mut self,
+        place: &str,
+        object: &RawObject,
+        arguments: &str,
+    ) -> Result<(), RequestFault> {
         let id = text(object, place, "call_id")?;
         let name = text(object, place, "name")?;
-        let arguments = text(object, place, "arguments")?;
         let turn = self.turn.get_or_insert_with(|| Turn {
             place: place.to_owned(),
             content: None,
@@ -123,7 +138,7 @@ impl Messages {
             r#"{{"id":{},"type":"function","function":{{"name":{},"arguments":{}}}}}"#,
             id.get(),
             name.get(),
-            arguments.get()
+            arguments
         ));
         Ok(())
     }
@@ -213,7 +228,12 @@ impl<'a> Part<'a> {
                 no_file_id(&part, path, "image_url")?;
                 let url = text(&part, path, "image_url")?;
                 let detail = part.present("detail").map_or(String::new(), |detail| {
-                    format!(r#","detail":{}"#, detail.get())
+                    // Chats know no more than "high".
+                    let detail = match detail.get() {
+                        "\"original\"" => "\"high\"",
+                        known => known,
+                    };
+                    format!(r#","detail":{detail}"#)
                 });
                 Self::Media(format!(
                     r#"{{"type":"image_url","image_url":{{"url":{}{detail}}}}}"#,

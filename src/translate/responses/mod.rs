@@ -19,6 +19,7 @@ use bytes::Bytes;
 pub use events::{Events, Outcome};
 pub use kept::{About, begun, kept_items, response_id, task_of_item, with_outcome};
 pub use request::{Chat, chat, input_items};
+pub use tools::customs;
 
 use super::NotACompletion;
 use output::Form;
@@ -33,14 +34,16 @@ pub struct Responder {
     /// Whether reasoning is told as a summary.
     pub summarizes: bool,
     pub wants_logprobs: bool,
+    /// The names of the tools that take plain text.
+    pub customs: Vec<String>,
     /// Where it is noted what the response has come to.
     pub outcome: Outcome,
 }
 
 impl Responder {
-    /// The whole response, from a whole `chat.completion`.
-    pub(super) fn response(&self, chat: &Bytes) -> Result<Bytes, NotACompletion> {
-        let outcome = answer::outcome_of(chat, &self.task, self.form())?;
+    /// The whole response, from a whole `chat.completion`, at `now` in Unix seconds.
+    pub(super) fn response(&self, chat: &Bytes, now: u64) -> Result<Bytes, NotACompletion> {
+        let outcome = answer::outcome_of(chat, &self.task, self.form(), &self.customs, now)?;
         let response = with_outcome(&self.begun, &outcome).into();
         // Whoever has come to an end before has come to the same.
         let _ = self.outcome.set(outcome.into());
@@ -49,14 +52,7 @@ impl Responder {
 
     /// The response as a stream.
     pub fn events(self) -> Events {
-        let form = self.form();
-        Events::new(
-            self.begun,
-            &self.task,
-            form,
-            self.wants_logprobs,
-            self.outcome,
-        )
+        Events::new(self)
     }
 
     /// The same as every other stream of it, but for the events up to the number `after`.

@@ -39,8 +39,12 @@ impl Numbered {
         self.put(out, kind, number, members);
     }
 
-    /// Writes the last event whether or not the client seems to have it: it asks for more, and nothing else will come.
+    /// Writes the last event, unless it is just the one that the client has. To a client that has more than there seems to
+    /// be, it is the one behind these.
     pub(super) fn write_last(&mut self, out: &mut BytesMut, kind: &str, members: &[&str]) {
+        if self.after == Some(self.next) {
+            return;
+        }
         let number = self
             .after
             .map_or(self.next, |after| self.next.max(after + 1));

@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+
+use super::tools::CUSTOM_INPUT;
 use crate::json::{Raw, RawObject, quote};
 
 /// How a model's reasoning is told.
@@ -34,9 +37,10 @@ pub(super) struct Part {
     pub(super) logprobs: String,
 }
 
-/// A call of a function.
+/// A call of a function, or of a tool that takes plain text, which is a function of one string to a chat.
 #[derive(Debug)]
 pub(super) struct Call {
+    pub(super) is_custom: bool,
     /// Its number among the calls of the chat.
     pub(super) index: u64,
     pub(super) call_id: String,
@@ -55,6 +59,9 @@ impl Item {
         let prefix = match kind {
             Kind::Reasoning(_) => "rs",
             Kind::Message(_) => "msg",
+            Kind::Call(Call {
+                is_custom: true, ..
+            }) => "ctc",
             Kind::Call(_) => "fc",
         };
         Self {
@@ -88,6 +95,12 @@ impl Item {
                     parts.join(",")
                 )
             }
+            Kind::Call(call) if call.is_custom => format!(
+                r#"{{"id":{id},"type":"custom_tool_call","status":"{status}","call_id":{},"name":{},"input":{}}}"#,
+                quote(&call.call_id),
+                quote(&call.name),
+                quote(&call.input())
+            ),
             Kind::Call(call) => format!(
                 r#"{{"id":{id},"type":"function_call","status":"{status}","call_id":{},"name":{},"arguments":{}}}"#,
                 quote(&call.call_id),
@@ -95,6 +108,22 @@ impl Item {
                 quote(&call.arguments)
             ),
         }
+    }
+}
+
+impl Call {
+    /// Whether nothing can follow: the arguments are a whole JSON object.
+    pub(super) fn is_whole(&self) -> bool {
+        self.arguments.starts_with('{') && Raw::parse(&self.arguments).is_ok()
+    }
+
+    /// The text that a custom tool is called with. What is no call of a function of one string is that text itself.
+    pub(super) fn input(&self) -> Cow<'_, str> {
+        let arguments = RawObject::parse(&self.arguments);
+        let input = arguments
+            .ok()
+            .and_then(|arguments| arguments.string(CUSTOM_INPUT));
+        input.unwrap_or(Cow::Borrowed(&self.arguments))
     }
 }
 
@@ -129,12 +158,22 @@ pub(super) fn reasoning_part(form: Form, text: &str) -> String {
 }
 
 /// The members of a response that its end decides, as an object. `finish` is the chat's finish reason, as JSON text; what
-/// has not been given to the end is the last item.
-pub(super) fn outcome(items: &[Item], form: Form, finish: &str, usage: Option<&str>) -> String {
+/// has not been given to the end is the last item. `now` is in Unix seconds.
+pub(super) fn outcome(
+    items: &[Item],
+    form: Form,
+    finish: &str,
+    usage: Option<&str>,
+    now: u64,
+) -> String {
     let reason = incomplete_reason(finish);
     let (status, details) = match reason {
         None => (COMPLETED, "null".to_owned()),
         Some(reason) => (INCOMPLETE, format!(r#"{{"reason":"{reason}"}}"#)),
+    };
+    let completed_at = match reason {
+        None => now.to_string(),
+        Some(_) => "null".to_owned(),
     };
     let output: Vec<String> = items
         .iter()
@@ -145,7 +184,7 @@ pub(super) fn outcome(items: &[Item], form: Form, finish: &str, usage: Option<&s
         })
         .collect();
     format!(
-        r#"{{"status":"{status}","incomplete_details":{details},"output":[{}],"usage":{}}}"#,
+        r#"{{"status":"{status}","completed_at":{completed_at},"incomplete_details":{details},"output":[{}],"usage":{}}}"#,
         output.join(","),
         usage.unwrap_or("null")
     )

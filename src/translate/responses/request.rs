@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a chat has no words for, or other words.
-const NOT_OF_CHATS: [&str; 15] = [
+const NOT_OF_CHATS: [&str; 16] = [
     "input",
     "instructions",
     "previous_response_id",
@@ -28,6 +28,8 @@ const NOT_OF_CHATS: [&str; 15] = [
     "tools",
     "tool_choice",
     "stream_options",
+    // What Codex notes for OpenAI, which is nobody else's business.
+    "client_metadata",
 ];
 
 /// The chat that a request asks for.
@@ -123,9 +125,6 @@ pub fn chat(
     }
     if let Some(effort) = request.reasoning.present("effort") {
         edit.set("reasoning_effort", effort.get());
-    } else if request.wants_summary() {
-        // It asks to see the model reason, and does not say how much it should.
-        edit.set("reasoning_effort", "\"medium\"");
     }
     if request.wants_logprobs {
         edit.set("logprobs", "true");

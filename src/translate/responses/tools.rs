@@ -13,6 +13,9 @@ const NOT_OF_CHATS: [&str; 5] = [
     "async",
 ];
 
+/// What a tool that takes plain text is called with, when it is put as a function.
+pub(super) const CUSTOM_INPUT: &str = "input";
+
 /// The tools of a request in a chat's words.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
@@ -22,8 +25,19 @@ pub(super) struct Tools {
     pub(super) choice: Option<String>,
 }
 
-/// Translates `tools` and `tool_choice`. Only functions can be had; whatever else OpenAI runs itself is refused by its
-/// name.
+/// The names of the tools that take plain text (`custom`).
+pub fn customs(request: &RawObject) -> Vec<String> {
+    let tools = request.present("tools").and_then(Raw::array);
+    let tools = tools.unwrap_or_default().into_iter();
+    tools
+        .filter_map(RawObject::of)
+        .filter(|tool| tool.string("type").as_deref() == Some("custom"))
+        .filter_map(|tool| Some(tool.string("name")?.into_owned()))
+        .collect()
+}
+
+/// Translates `tools` and `tool_choice`. What the client runs can be had: functions, and tools that take plain text, which
+/// become functions of one string. What OpenAI runs itself is refused by its name.
 pub(super) fn tools(request: &RawObject) -> Result<Tools, RequestFault> {
     let functions = functions(request)?;
     let choice = match request.present("tool_choice") {
@@ -62,8 +76,9 @@ pub(super) fn shown_tools(request: &RawObject) -> String {
         .filter_map(RawObject::of)
         .map(|tool| {
             let mut edit = tool.edit();
+            let is_function = tool.string("type").as_deref() == Some("function");
             for name in ["description", "parameters", "strict"] {
-                if tool.get(name).is_none() {
+                if is_function && tool.get(name).is_none() {
                     edit.set(name, "null");
                 }
             }
@@ -96,6 +111,9 @@ fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
     let tool = RawObject::of(value)
         .ok_or_else(|| RequestFault::wrong_type(place, "an object", json::kind(value)))?;
     let kind = text(&tool, place, "type")?.string().unwrap_or_default();
+    if kind == "custom" {
+        return custom(&tool, place);
+    }
     if kind != "function" {
         return Err(RequestFault {
             message: format!(
@@ -124,6 +142,32 @@ fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
     })
 }
 
+/// A tool that takes plain text, as a function. What it says about the form of that text is told to the model in words.
+fn custom(tool: &RawObject, place: &str) -> Result<Function, RequestFault> {
+    let name = text(tool, place, "name")?;
+    let mut description = tool.string("description").unwrap_or_default().into_owned();
+    let format = tool.object("format").unwrap_or_default();
+    if let Some(definition) = format.string("definition") {
+        let syntax = format.string("syntax").unwrap_or_default();
+        description.push_str(&format!(
+            "\n\nThe input must follow this grammar ({syntax}):\n{definition}"
+        ));
+    }
+    Ok(Function {
+        name: name.string().unwrap_or_default().into_owned(),
+        json: format!(
+            concat!(
+                r#"{{"type":"function","function":{{"name":{},"description":{},"parameters":{{"type":"object","#,
+                r#""properties":{{"{input}":{{"type":"string","description":"The plain text that the tool is given."}}}},"#,
+                r#""required":["{input}"],"additionalProperties":false}}}}}}"#
+            ),
+            name.get(),
+            quote(description.trim_start()),
+            input = CUSTOM_INPUT
+        ),
+    })
+}
+
 /// Which tool the model is to call.
 enum Choice {
     Unsaid,
@@ -145,7 +189,7 @@ impl Choice {
         })?;
         let kind = text(&choice, "tool_choice", "type")?;
         match kind.get() {
-            "\"function\"" => {
+            "\"function\"" | "\"custom\"" => {
                 let name = text(&choice, "tool_choice", "name")?;
                 Ok(Self::Function(quote(&name.string().unwrap_or_default())))
             }
@@ -232,13 +276,29 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_for_plain_text_is_a_function_of_one_string() {
+        let request = r#"{"tools":[{"type":"custom","name":"patch","description":"Patches.","format":{"type":"grammar","syntax":"lark","definition":"start: A"}}],
+            "tool_choice":{"type":"custom","name":"patch"}}"#;
+        let (json, choice) = read(request).unwrap();
+        assert_eq!(
+            json.as_deref(),
+            Some(
+                r#"[{"type":"function","function":{"name":"patch","description":"Patches.\n\nThe input must follow this grammar (lark):\nstart: A","parameters":{"type":"object","properties":{"input":{"type":"string","description":"The plain text that the tool is given."}},"required":["input"],"additionalProperties":false}}}]"#
+            )
+        );
+        let chosen = r#"{"type":"function","function":{"name":"patch"}}"#;
+        assert_eq!(choice.as_deref(), Some(chosen));
+        assert_eq!(customs(&RawObject::parse(request).unwrap()), ["patch"]);
+    }
+
+    #[test]
     fn what_openai_runs_itself_is_named() {
         for kind in [
             "web_search_preview",
             "file_search",
             "mcp",
             "code_interpreter",
-            "custom",
+            "namespace",
         ] {
             let request = format!(r#"{{"tools":[{F},{{"type":"{kind}"}}]}}"#);
             let fault = read(&request).unwrap_err();

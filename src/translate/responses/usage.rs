@@ -38,8 +38,20 @@ pub(super) fn usage(chat: Raw) -> String {
 fn details(given: Option<RawObject>, required: &[&str]) -> String {
     let given = given.unwrap_or_default();
     let mut edit = given.edit();
+    for (name, count) in given.members() {
+        // What chats count besides is worth a word where there is any of it.
+        if let Some(name) = name.string()
+            && matches!(count.get(), "0" | "null")
+        {
+            edit.remove(&name);
+        }
+    }
     for name in required {
-        if given.get(name).and_then(whole).is_none() {
+        if given
+            .get(name)
+            .and_then(whole)
+            .is_none_or(|count| count == 0)
+        {
             edit.set(name, "0");
         }
     }
@@ -62,7 +74,7 @@ mod tests {
                 r#"{"input_tokens":3,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"output_tokens":4,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":7}"#,
             ),
             (
-                r#"{"credits":1.5,"prompt_tokens":3,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":3}}"#,
+                r#"{"credits":1.5,"prompt_tokens":3,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":1,"text_tokens":0},"completion_tokens_details":{"reasoning_tokens":3}}"#,
                 r#"{"credits":1.5,"input_tokens":3,"input_tokens_details":{"cached_tokens":2,"audio_tokens":1,"cache_write_tokens":0},"output_tokens":4,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":7}"#,
             ),
             (

@@ -22,7 +22,7 @@ impl Events {
                 run.item
             }
             _ => {
-                self.close_speech(out);
+                self.close_run(out);
                 let kind = match speech {
                     Speech::Reasoning => Kind::Reasoning(String::new()),
                     _ => Kind::Message(Vec::new()),
@@ -59,12 +59,15 @@ impl Events {
         }
     }
 
-    /// Ends what the model says or thinks just now; calls stay open.
-    pub(super) fn close_speech(&mut self, out: &mut BytesMut) {
+    /// Ends what is being told just now; a call only if nothing can follow.
+    pub(super) fn close_run(&mut self, out: &mut BytesMut) {
         self.end_run(out);
-        if let Some(run) = self.run.take()
-            && run.speech != Speech::Arguments
-        {
+        let Some(run) = self.run.take() else { return };
+        let is_whole = match self.items.get(run.item).map(|item| &item.kind) {
+            Some(Kind::Call(call)) => call.is_whole(),
+            _ => true,
+        };
+        if is_whole {
             self.close(run.item, COMPLETED, out);
         }
     }
@@ -127,10 +130,12 @@ impl Events {
                     }
                 }
             }
-            Some("function_call") => {
+            Some(kind @ ("function_call" | "custom_tool_call")) => {
                 let text = |name: &str| item.string(name).unwrap_or_default().into_owned();
-                self.close_speech(out);
+                let is_custom = kind == "custom_tool_call";
+                self.close_run(out);
                 let call = Call {
+                    is_custom,
                     index: self.items.len() as u64,
                     call_id: text("call_id"),
                     name: text("name"),
@@ -141,7 +146,8 @@ impl Events {
                     speech: Speech::Arguments,
                 };
                 self.run = Some(run);
-                self.say_in(run, item.get("arguments"), "", out);
+                let said = if is_custom { "input" } else { "arguments" };
+                self.say_in(run, item.get(said), "", out);
             }
             _ => {}
         }
@@ -175,6 +181,19 @@ impl Events {
             return;
         };
         let (text_kind, text, part_kind, part) = match (&item.kind, self.form) {
+            (Kind::Call(call), _) if call.is_custom => {
+                let (place, input) = (self.place(at), quote(&call.input()));
+                let members = [&*place, r#","delta":"#, &input];
+                self.numbered
+                    .write(out, "response.custom_tool_call_input.delta", &members);
+                let text = format!(r#","input":{input}"#);
+                (
+                    "response.custom_tool_call_input.done",
+                    text,
+                    None,
+                    String::new(),
+                )
+            }
             (Kind::Call(call), _) => {
                 let text = format!(
                     r#","name":{},"arguments":{}"#,
