@@ -96,7 +96,11 @@ impl<'a> ResponseRequest<'a> {
                 "A background response must be stored to be asked for later. Leave 'store' out or set it to true.",
             ));
         }
-        object_or_absent(&object, "stream_options")?;
+        // What is only shown to the client again must not make the response another than its types say.
+        for name in ["stream_options", "metadata"] {
+            object_or_absent(&object, name)?;
+        }
+        check_truncation(&object)?;
         let wants_logprobs = includes_logprobs(&object)?
             || object
                 .present("top_logprobs")
@@ -178,6 +182,16 @@ fn includes_logprobs(object: &RawObject) -> Result<bool, RequestFault> {
         .any(|name| name.get() == "\"message.output_text.logprobs\""))
 }
 
+fn check_truncation(object: &RawObject) -> Result<(), RequestFault> {
+    match string_or_absent(object, "truncation")?.as_deref() {
+        None | Some("auto" | "disabled") => Ok(()),
+        Some(_) => Err(RequestFault::invalid_value(
+            "truncation",
+            "Invalid 'truncation': send \"auto\" or \"disabled\".",
+        )),
+    }
+}
+
 fn string_or_absent<'a>(
     object: &RawObject<'a>,
     name: &str,
@@ -243,6 +257,8 @@ mod tests {
             (r#""input":"x","stream":"yes""#, "stream"),
             (r#""input":"x","reasoning":"low""#, "reasoning"),
             (r#""input":"x","include":"all""#, "include"),
+            (r#""input":"x","metadata":5"#, "metadata"),
+            (r#""input":"x","truncation":"some""#, "truncation"),
             (
                 r#""input":"x","previous_response_id":7"#,
                 "previous_response_id",

@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { CLAUDE, GEMINI, GPT, KIMI, buys, check, journal, marked, run } from './harness.mjs';
 
 const CODEX = createRequire(import.meta.url).resolve('@openai/codex/bin/codex.js');
-/** A model that Codex does not know, and so offers nothing but functions; it is GPT's other name here. */
+/** A model that Codex does not know, so that it offers nothing but functions; it is GPT's other name here. */
 const OTHER_NAME = 'gpt-4o';
 
 // What README.md says of Codex, and that it is to call nobody else.
@@ -85,7 +85,8 @@ const finished = (outcome) => {
 };
 
 check('every model family answers', async () => {
-  for (const model of [OTHER_NAME, CLAUDE, GEMINI, KIMI]) {
+  // For a model that it knows, such as GPT, Codex offers a tool for plain text besides its functions.
+  for (const model of [GPT, OTHER_NAME, CLAUDE, GEMINI, KIMI]) {
     const { answer, all, told } = finished(await buys(1, () => codex('-m', model, 'count 1 to 3')));
     assert.match(answer, /A system prompt is present\. .*count 1 to 3/, told);
     const [{ usage }] = all('turn.completed');
@@ -164,11 +165,17 @@ check('a failure is told in words and buys nothing more', async () => {
   }
 });
 
+check('a patch is written by a tool for plain text', async () => {
+  // The simulated model gives the last proper name of the prompt, which is no patch; that is told to it in the tool's output.
+  const { answer } = finished(await buys(2, () => codex('-m', GPT, 'use apply_patch for Fox/run')));
+  assert.match(answer, /The tool apply_patch answered: .*patch/s);
+  assert.deepEqual((await rolesSent()).slice(-3), ['user', 'assistant', 'tool']);
+});
+
 check('a tool that only OpenAI has is refused by name, and costs nothing', async () => {
-  // For a model that it knows, Codex offers a tool of type custom, whatever its configuration.
-  const { code, all, told } = await buys(0, () => codex('-m', GPT, 'count 1 to 3'));
+  const { code, all, told } = await buys(0, () => codex('-m', KIMI, '-c', 'web_search="live"', 'count 1 to 3'));
   assert.notEqual(code, 0);
-  assert.match(all('turn.failed')[0]?.error.message ?? told, /'tools\[\d\]' is 'custom'/);
+  assert.match(all('turn.failed')[0]?.error.message ?? told, /'tools\[\d+\]' is 'web_search'/);
 });
 
 check('nothing but the bridge is called', () => assert.deepEqual(strays, []));

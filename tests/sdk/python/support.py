@@ -161,8 +161,9 @@ def whole(events):
         assert (event.response.id, event.response.created_at) == (last.id, last.created_at)
     for event in (*opening, events[-1]):
         sound(event.response)
-    indices = list(dict.fromkeys(event.output_index for event in body))
-    assert indices == list(range(len(indices))), indices
+    order = [event.output_index for event in body]
+    indices = list(dict.fromkeys(order))
+    assert indices == list(range(len(indices))) and order == sorted(order), "one item after the other"
     failed = last.status == "failed"
     done = [of_item([event for event in body if event.output_index == index], failed) for index in indices]
     if not failed:
