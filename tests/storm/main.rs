@@ -26,6 +26,7 @@ mod disturbance;
 mod memory;
 mod question;
 mod told;
+mod told_response;
 mod verdict;
 mod weather;
 
@@ -297,6 +298,8 @@ async fn start_proxy(upstream: &str, change: impl FnOnce(&mut Config)) -> Client
     config.stream.keepalive = Duration::from_millis(100);
     // Whatever the machine has, so that retries come to other threads than what they retry.
     config.server.threads = 3;
+    // So few that they make room for each other, and memory for them is no question.
+    config.ledger.responses.max_size = 1 << 18;
     change(&mut config);
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let address = listener.local_addr().unwrap();

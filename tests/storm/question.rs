@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) model: &'static str,
-    /// `/v1/completions` instead of a chat.
-    pub(crate) is_legacy: bool,
+    pub(crate) api: Api,
     pub(crate) streams: bool,
     pub(crate) wants_usage: bool,
     pub(crate) choices: usize,
@@ -15,6 +14,15 @@ pub(crate) struct Question {
     thoughts: usize,
     /// `max_tokens`, for numbered words only.
     limit: Option<usize>,
+}
+
+/// In which words it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    Chat,
+    /// `/v1/completions`.
+    Legacy,
+    Responses,
 }
 
 #[derive(Debug)]
@@ -55,20 +63,27 @@ impl Question {
             "claude-sonnet-4-6",
             "gemini-3-pro-preview",
         ];
-        let is_legacy = rng.u8(0..100) < 15;
+        let api = match rng.u8(0..100) {
+            0..15 => Api::Legacy,
+            15..45 => Api::Responses,
+            _ => Api::Chat,
+        };
         let speech = match rng.u8(0..100) {
             0..25 => Speech::Text(TEXTS[rng.usize(0..TEXTS.len())].to_owned()),
-            25..40 if !is_legacy => Speech::Call,
+            25..40 if api != Api::Legacy => Speech::Call,
             _ => Speech::Words(rng.usize(1..24)),
         };
         let streams = rng.u8(0..100) < 60;
         let counts = matches!(speech, Speech::Words(_));
         Self {
             model: models[rng.usize(0..models.len())],
-            is_legacy,
+            api,
             streams,
-            wants_usage: streams && rng.u8(0..100) < 40,
-            choices: if rng.u8(0..100) < 20 { 2 } else { 1 },
+            wants_usage: streams && (rng.u8(0..100) < 40 || api == Api::Responses),
+            choices: match rng.u8(0..100) {
+                0..20 if api != Api::Responses => 2,
+                _ => 1,
+            },
             thoughts: rng.usize(0..5),
             limit: (counts && rng.u8(0..100) < 15).then(|| rng.usize(16..20)),
             speech,
@@ -79,7 +94,7 @@ impl Question {
     pub(crate) fn swept() -> Self {
         Self {
             model: "gpt-5.5",
-            is_legacy: false,
+            api: Api::Chat,
             streams: true,
             wants_usage: true,
             choices: 1,
@@ -111,28 +126,46 @@ impl Question {
     }
 
     pub(crate) fn path(&self) -> &'static str {
-        match self.is_legacy {
-            true => "/v1/completions",
-            false => "/v1/chat/completions",
+        match self.api {
+            Api::Chat => "/v1/chat/completions",
+            Api::Legacy => "/v1/completions",
+            Api::Responses => "/v1/responses",
         }
     }
 
     /// The request's body, with the whole marker in its text.
     pub(crate) fn body(&self, marker: &str) -> String {
         let text = format!("How is it? [[fox: {marker}]]");
-        let mut body = json!({"model": self.model, "n": self.choices, "stream": self.streams});
-        match self.is_legacy {
-            true => body["prompt"] = json!(text),
-            false => body["messages"] = json!([{"role": "user", "content": text}]),
+        let mut body = json!({"model": self.model, "stream": self.streams});
+        let (is_response, is_call) = (
+            self.api == Api::Responses,
+            matches!(self.speech, Speech::Call),
+        );
+        match self.api {
+            Api::Chat => body["messages"] = json!([{"role": "user", "content": text}]),
+            Api::Legacy => body["prompt"] = json!(text),
+            Api::Responses => body["input"] = json!(text),
         }
-        if self.wants_usage {
+        if !is_response {
+            body["n"] = json!(self.choices);
+        }
+        if self.wants_usage && !is_response {
             body["stream_options"] = json!({"include_usage": true});
         }
         if let Some(limit) = self.limit {
-            body["max_tokens"] = json!(limit);
+            let name = if is_response {
+                "max_output_tokens"
+            } else {
+                "max_tokens"
+            };
+            body[name] = json!(limit);
         }
-        if matches!(self.speech, Speech::Call) {
-            body["tools"] = json!([{"type": "function", "function": {"name": TOOL, "parameters": parameters()}}]);
+        if is_call {
+            let function = json!({"name": TOOL, "parameters": parameters()});
+            body["tools"] = match is_response {
+                true => json!([{"type": "function", "name": TOOL, "parameters": parameters()}]),
+                false => json!([{"type": "function", "function": function}]),
+            };
             body["tool_choice"] = json!("required");
         }
         body.to_string()
@@ -169,7 +202,7 @@ impl Question {
 
     /// The reasoning of every choice, where the answer can have any.
     pub(crate) fn reasoning(&self) -> String {
-        match self.is_followed() && !self.is_legacy {
+        match self.is_followed() && self.api != Api::Legacy {
             true => numbered("thought", self.thoughts),
             false => String::new(),
         }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::{
     client::Answer,
-    question::{Choice, Question},
+    question::{Api, Choice, Question},
+    told_response,
 };
 
 /// What an answer told, in whichever form; reading it checks the form.
@@ -22,7 +23,7 @@ pub(crate) struct ToldChoice {
     pub(crate) reasoning: String,
     /// How many calls were begun as they must be, with id and type.
     pub(crate) begun_calls: usize,
-    has_role: bool,
+    pub(crate) has_role: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +36,16 @@ pub(crate) struct Failure {
 impl Told {
     pub(crate) fn read(question: &Question, answer: &Answer) -> Self {
         let kind = answer.header("content-type").expect("a content type");
+        let is_response = question.api == Api::Responses;
         match (answer.status, question.streams) {
+            (200, true) if is_response => {
+                assert_eq!(kind, "text/event-stream; charset=utf-8");
+                told_response::read_stream(question, &answer.body)
+            }
+            (200, false) if is_response => {
+                assert_eq!(kind, "application/json");
+                told_response::read(question, &json(&answer.body))
+            }
             (200, true) => {
                 assert_eq!(kind, "text/event-stream; charset=utf-8");
                 Self::read_stream(question, &answer.body)
@@ -55,7 +65,7 @@ impl Told {
     }
 
     fn read_completion(question: &Question, body: &Value) -> Self {
-        let object = match question.is_legacy {
+        let object = match question.api == Api::Legacy {
             true => "text_completion",
             false => "chat.completion",
         };
@@ -66,12 +76,13 @@ impl Told {
             ..Self::default()
         };
         for choice in body["choices"].as_array().expect("choices") {
-            let message = if question.is_legacy {
+            let is_legacy = question.api == Api::Legacy;
+            let message = if is_legacy {
                 choice
             } else {
                 &choice["message"]
             };
-            told.choice(choice).add(message, question.is_legacy);
+            told.choice(choice).add(message, is_legacy);
             told.choice(choice).finish(choice);
         }
         told
@@ -99,7 +110,7 @@ impl Told {
     }
 
     fn add(&mut self, question: &Question, chunk: &Value) {
-        let object = match question.is_legacy {
+        let object = match question.api == Api::Legacy {
             true => "text_completion",
             false => "chat.completion.chunk",
         };
@@ -113,7 +124,7 @@ impl Told {
         for choice in choices {
             let told = self.choice(choice);
             assert!(told.choice.reason.is_empty(), "behind the end: {chunk}");
-            if question.is_legacy {
+            if question.api == Api::Legacy {
                 told.add(choice, true);
             } else {
                 let delta = &choice["delta"];
@@ -195,6 +206,6 @@ fn payloads(body: &str) -> Vec<&str> {
     payloads
 }
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
