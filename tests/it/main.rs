@@ -35,6 +35,7 @@ mod refusals;
 mod refused_submits;
 mod replays;
 mod response_clients;
+mod responses;
 mod restarts;
 mod retries;
 mod sdk;

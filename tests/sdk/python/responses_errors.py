@@ -128,7 +128,6 @@ def each_built_in_tool_is_named_and_costs_nothing():
         {"type": "tool_search"},
         {"type": "namespace", "name": "crm", "description": "x", "tools": [TOOL]},
         {"type": "programmatic_tool_calling"},
-        {"type": "custom", "name": "run_anything"},
         {"type": "from_the_future"},
     ):
         for tools in ([tool], [TOOL, tool]):

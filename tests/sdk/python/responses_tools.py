@@ -87,6 +87,23 @@ def results_follow_their_calls_whatever_was_said_between():
 
 
 @check
+def a_tool_of_plain_text_is_called_and_its_result_read():
+    grammar = {"type": "grammar", "syntax": "regex", "definition": "[a-z]+"}
+    for tool in ({"type": "custom", "name": "run_code"}, {"type": "custom", "name": "run_code", "format": grammar}):
+        chosen, _ = both("hello", tools=[WEATHER, tool], tool_choice={"type": "custom", "name": "run_code"})
+        asked, _ = both("Use the tool run_code.", tools=[WEATHER, tool])
+        for response in (chosen, asked):
+            (call,) = response.output
+            assert (call.type, call.name) == ("custom_tool_call", "run_code") and call.input
+            assert response.tools[1].type == "custom"
+        output = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "clear-as-glass"}
+        answer, _ = both([*user("Use the tool run_code."), call, output], tools=[tool])
+        assert "The tool run_code answered: “clear-as-glass”" in answer.output_text
+        (call_id,) = (call["id"] for call in journal()["submissions"][-1]["messages"][1]["tool_calls"])
+        assert call_id == call.call_id
+
+
+@check
 def the_choice_of_a_tool_is_the_caller_s():
     def allowed(mode):
         return {"type": "allowed_tools", "mode": mode, "tools": [{"type": "function", "name": "read_clock"}]}

@@ -59,13 +59,18 @@ def joined(chunks, index=0):
 UNTYPED = {
     "Response": {"store", "frequency_penalty", "presence_penalty"},
     "ResponseFunctionCallArgumentsDoneEvent": {"name"},
+    "ResponseCustomToolCall": {"status"},
     "Logprob": {"bytes"},
     "LogprobTopLogprob": {"bytes"},
 }
 ENDED = {"completed", "incomplete", "failed", "cancelled"}
 KINDS = get_args(get_args(ResponseStreamEvent)[0])
 EVENTS = {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in KINDS}
-PREFIX = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
+PREFIX = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}
+CALLS = {
+    "function_call": ("arguments", "response.function_call_arguments"),
+    "custom_tool_call": ("input", "response.custom_tool_call_input"),
+}
 STEMS = {part: f"response.{part}" for part in ("output_text", "refusal", "reasoning_text")}
 STEMS["summary_text"] = "response.reasoning_summary_text"
 
@@ -176,7 +181,7 @@ def of_item(events, failed):
     added, *inner = events
     assert added.type == "response.output_item.added", added.type
     assert added.item.status in {"in_progress", None}
-    for field in ("content", "summary", "arguments"):
+    for field in ("content", "summary", "arguments", "input"):
         assert not getattr(added.item, field, None), f"{field} before any of it was told"
     finished = inner and inner[-1].type == "response.output_item.done"
     assert finished or failed, f"{added.item.id} is never done"
@@ -184,7 +189,7 @@ def of_item(events, failed):
     assert {event.item_id for event in inner} <= {added.item.id}
     if item:
         assert (item.id, item.type) == (added.item.id, added.item.type)
-    if added.item.type == "function_call":
+    if added.item.type in CALLS:
         of_call(inner, added.item, item)
         return item
     parts = {"content": [], "summary": []}
@@ -200,12 +205,12 @@ def of_item(events, failed):
 
 
 def of_call(events, added, item):
-    kind = "response.function_call_arguments"
+    field, kind = CALLS[added.type]
     *deltas, done = events or [None]
-    arguments = "".join(event.delta for event in deltas if event.type == f"{kind}.delta")
     if item:
         assert all(event.type == f"{kind}.delta" for event in deltas) and done.type == f"{kind}.done"
-        assert arguments == done.arguments == item.arguments, (arguments, done.arguments, item.arguments)
+        joined = "".join(event.delta for event in deltas)
+        assert joined == getattr(done, field) == getattr(item, field), (joined, done, item)
         assert (item.name, item.call_id) == (added.name, added.call_id)
 
 
