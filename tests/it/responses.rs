@@ -233,7 +233,7 @@ async fn who_sends_it_again_has_the_same_response() {
 async fn what_is_cancelled_is_followed_no_more_and_says_what_that_means() {
     let bridge = Bridge::start().await;
     let id = id(&bridge
-        .ask(&background("words=9 stream=stall@6"))
+        .ask(&background("words=9 task=stuck fail-after=6"))
         .await);
     let mut connection = bridge.open().await;
     connection.send(&follow(&id, -1).to_bytes()).await;
