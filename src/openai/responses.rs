@@ -96,11 +96,7 @@ impl<'a> ResponseRequest<'a> {
                 "A background response must be stored to be asked for later. Leave 'store' out or set it to true.",
             ));
         }
-        // What is only shown to the client again must not make the response another than its types say.
-        for name in ["stream_options", "metadata"] {
-            object_or_absent(&object, name)?;
-        }
-        check_truncation(&object)?;
+        check_shown(&object)?;
         let wants_logprobs = includes_logprobs(&object)?
             || object
                 .present("top_logprobs")
@@ -146,6 +142,12 @@ fn check_names(object: &RawObject) -> Result<(), RequestFault> {
             ));
         }
     }
+    if object.present("n").is_some_and(|n| n.get() != "1") {
+        return Err(unsupported(
+            "n",
+            "Unsupported parameter: 'n'. A response is one answer; send one request for each.",
+        ));
+    }
     Ok(())
 }
 
@@ -182,13 +184,44 @@ fn includes_logprobs(object: &RawObject) -> Result<bool, RequestFault> {
         .any(|name| name.get() == "\"message.output_text.logprobs\""))
 }
 
-fn check_truncation(object: &RawObject) -> Result<(), RequestFault> {
-    match string_or_absent(object, "truncation")?.as_deref() {
-        None | Some("auto" | "disabled") => Ok(()),
-        Some(_) => Err(RequestFault::invalid_value(
-            "truncation",
-            "Invalid 'truncation': send \"auto\" or \"disabled\".",
+/// What the response shows again must not make it another than its types say.
+fn check_shown(object: &RawObject) -> Result<(), RequestFault> {
+    for name in ["stream_options", "metadata"] {
+        object_or_absent(object, name)?;
+    }
+    for name in [
+        "user",
+        "prompt_cache_key",
+        "safety_identifier",
+        "service_tier",
+    ] {
+        string_or_absent(object, name)?;
+    }
+    for name in ["temperature", "top_p", "max_tool_calls", "top_logprobs"] {
+        if let Some(value) = object.present(name)
+            && json::kind(value) != "a number"
+        {
+            return Err(RequestFault::wrong_type(
+                name,
+                "a number",
+                json::kind(value),
+            ));
+        }
+    }
+    boolean(object.present("parallel_tool_calls"), "parallel_tool_calls")?;
+    one_of(object, "truncation", "truncation", &["auto", "disabled"])?;
+    let reasoning = object_or_absent(object, "reasoning")?;
+    let summaries = ["auto", "concise", "detailed"];
+    one_of(&reasoning, "summary", "reasoning.summary", &summaries)
+}
+
+fn one_of(object: &RawObject, name: &str, param: &str, known: &[&str]) -> Result<(), RequestFault> {
+    match string_or_absent(object, name)?.as_deref() {
+        Some(said) if !known.contains(&said) => Err(RequestFault::invalid_value(
+            param,
+            format!("Invalid '{param}': send {}.", known.join(", ")),
         )),
+        _ => Ok(()),
     }
 }
 
@@ -259,6 +292,13 @@ mod tests {
             (r#""input":"x","include":"all""#, "include"),
             (r#""input":"x","metadata":5"#, "metadata"),
             (r#""input":"x","truncation":"some""#, "truncation"),
+            (r#""input":"x","user":5"#, "user"),
+            (r#""input":"x","top_p":"x""#, "top_p"),
+            (r#""input":"x","n":2"#, "n"),
+            (
+                r#""input":"x","reasoning":{"summary":"long"}"#,
+                "reasoning.summary",
+            ),
             (
                 r#""input":"x","previous_response_id":7"#,
                 "previous_response_id",

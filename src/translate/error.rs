@@ -11,7 +11,7 @@ use crate::{
 /// A submit that the upstream refused: no task exists.
 pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Duration>) -> ApiError {
     let said = failure.map_or("the upstream gave no reason", |failure| {
-        failure.message.as_str()
+        failure.message.trim_end_matches('.')
     });
     let kind = failure.and_then(|failure| failure.kind.as_deref());
     let code = failure

@@ -9,6 +9,8 @@
 
 #[path = "../../fuzz/properties/decoder.rs"]
 mod decoder;
+#[path = "../../fuzz/properties/responses.rs"]
+mod responses;
 #[path = "../../fuzz/properties/telling.rs"]
 mod telling;
 #[path = "../../fuzz/properties/translation.rs"]
@@ -23,8 +25,9 @@ use std::{
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     ("decoder", decoder::check),
+    ("responses", responses::check),
     ("telling", telling::check),
     ("translation", translation::check),
 ];

@@ -8,6 +8,16 @@ async fn openai_python_gets_responses() {
 }
 
 #[tokio::test]
+async fn openai_python_calls_tools_by_responses() {
+    python("python", "responses_tools.py").await;
+}
+
+#[tokio::test]
+async fn openai_python_asks_for_kept_responses() {
+    python("python", "responses_kept.py").await;
+}
+
+#[tokio::test]
 async fn openai_python_resumes_background_responses() {
     python("python", "responses_background.py").await;
 }

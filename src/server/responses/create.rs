@@ -153,16 +153,13 @@ async fn make(
 
 /// The error, with the client's own names in it instead of a chat's.
 fn in_own_words(error: ApiError, chat: &Chat) -> ApiError {
-    let Some(param) = error.param.as_deref() else {
-        return error;
-    };
-    let own = chat.own_name(param);
-    let message = error
-        .message
-        .replace(&format!("'{param}"), &format!("'{own}"));
+    let param = error
+        .param
+        .as_deref()
+        .map(|param| chat.own_name(param).into());
     ApiError {
-        param: Some(own.into()),
-        message: message.into(),
+        param,
+        message: chat.own_words(&error.message).into(),
         ..error
     }
 }

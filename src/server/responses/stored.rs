@@ -110,7 +110,16 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
         Report::Queued => Ok(begun.clone()),
         Report::Unknown if age < UNKNOWN_AT_FIRST => Ok(begun.clone()),
         Report::Running => Ok(with_outcome(begun, running)),
-        Report::Completed(result) => complete(app, context, kept, result).await,
+        Report::Completed(result) => match complete(app, context, kept, result).await {
+            // They are late, which is no failure as long as anybody could still be waiting.
+            Err(error) if error.code.as_deref() == Some("results_missing") => {
+                match age < context.patience.deadline.as_secs() {
+                    true => Ok(with_outcome(begun, running)),
+                    false => Ok(with_outcome(begun, &settle(app, kept, &failed(&error)))),
+                }
+            }
+            completed => completed,
+        },
         Report::Failed(failure) => {
             let ending = Ending::Failed(failure);
             let error = translate::ended(&ending, task).unwrap_or_else(|| not_found(&kept.id));

@@ -25,6 +25,10 @@ use crate::{
 /// What a response has come to, once that is known: an object of the members of it that change.
 pub type Outcome = Arc<OnceLock<Bytes>>;
 
+/// What is told where a stream of a background response tells something else than before.
+const CANNOT_GO_ON: &str = "This stream broke off and cannot be gone on with. Retrieve the response without 'stream' to have its whole \
+    answer.";
+
 /// Makes the events of a response of a chat's chunks.
 ///
 /// Items are opened by the first word that belongs into them, and closed by the first that does not. A call whose arguments
@@ -204,13 +208,18 @@ impl Events {
         is_final: bool,
         out: &mut BytesMut,
     ) {
-        let message = quote(&error.message);
         if self.is_even && !is_final {
+            let message = match error.code.as_deref() {
+                // Whoever has an id need not pay twice.
+                Some("stream_incomplete") => quote(CANNOT_GO_ON),
+                _ => quote(&error.message),
+            };
             let code = error.code.as_deref().map_or("null".to_owned(), quote);
             let members = format!(r#""code":{code},"message":{message},"param":null"#);
             self.numbered.write_aside(out, "error", &[&members]);
             return;
         }
+        let message = quote(&error.message);
         let code = match error.status {
             429 => "rate_limit_exceeded",
             _ => "server_error",

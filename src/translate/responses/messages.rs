@@ -99,14 +99,7 @@ impl Messages {
             "\"user\"" => self.write(&path, "user", &content(body, &path, false)?),
             "\"system\"" => self.write(&path, "system", &content(body, &path, true)?),
             "\"developer\"" => self.write(&path, "developer", &content(body, &path, true)?),
-            "\"assistant\"" => {
-                self.end_turn();
-                self.turn = Some(Turn {
-                    content: Some(content(body, &path, true)?),
-                    place: path,
-                    calls: Vec::new(),
-                });
-            }
+            "\"assistant\"" => self.speak(path, body)?,
             other => {
                 return Err(RequestFault::invalid_value(
                     format!("{place}.role"),
@@ -117,6 +110,26 @@ impl Messages {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// The model says something. Between calls and their outputs nothing may stand in a chat, so what is said there belongs to
+    /// the message that calls.
+    fn speak(&mut self, path: String, body: Raw) -> Result<(), RequestFault> {
+        let content = content(body, &path, true)?;
+        if let Some(turn) = self.turn.as_mut().filter(|turn| !turn.calls.is_empty()) {
+            turn.content = Some(match turn.content.take() {
+                Some(before) => joined(&before, &content),
+                None => content,
+            });
+            return Ok(());
+        }
+        self.end_turn();
+        self.turn = Some(Turn {
+            content: Some(content),
+            place: path,
+            calls: Vec::new(),
+        });
         Ok(())
     }
 
@@ -212,6 +225,22 @@ fn content(value: Raw, path: &str, joins: bool) -> Result<String, RequestFault> 
     }
     let parts: Vec<String> = parts.into_iter().map(Part::into_json).collect();
     Ok(format!("[{}]", parts.join(",")))
+}
+
+/// Both of two contents, which are JSON text.
+fn joined(one: &str, other: &str) -> String {
+    let text = |content| Raw::parse(content).ok().and_then(Raw::string);
+    match (text(one), text(other)) {
+        (Some(one), Some(other)) => quote(&format!("{one}\n{other}")),
+        // Parts of a model are rare, and they stand in a list.
+        _ => {
+            let parts = |content: &str| match content.strip_prefix('[') {
+                Some(parts) => parts.trim_end_matches(']').to_owned(),
+                None => format!(r#"{{"type":"text","text":{content}}}"#),
+            };
+            format!("[{},{}]", parts(one), parts(other))
+        }
+    }
 }
 
 impl<'a> Part<'a> {

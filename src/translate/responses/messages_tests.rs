@@ -40,10 +40,14 @@ fn what_the_model_says_and_calls_is_one_message() {
             vec![&call("1"), &output("1"), &call("2"), &output("2")],
             "assistant 1, tool 0, assistant 1, tool 0",
         ),
-        (vec![&call("1"), said], "assistant 1, assistant 0"),
+        (vec![&call("1"), said], "assistant 1"),
         (
             vec![said, r#"{"type":"reasoning"}"#, &call("1")],
             "assistant 1",
+        ),
+        (
+            vec![&call("1"), said, &call("2"), said, &output("1"), said],
+            "assistant 2, tool 0, assistant 0",
         ),
         (vec![said, said], "assistant 0, assistant 0"),
     ] {
@@ -154,5 +158,29 @@ fn what_is_wrong_is_named_by_its_place() {
     ] {
         let fault = read(&[item]).unwrap_err();
         assert_eq!(fault.param.as_deref(), Some(param), "{item}: {fault}");
+    }
+}
+
+#[test]
+fn what_is_said_between_calls_is_not_lost() {
+    let call = r#"{"type":"function_call","call_id":"1","name":"f","arguments":"{}"}"#;
+    let one = r#"{"role":"assistant","content":"a"}"#;
+    let part = r#"{"role":"assistant","content":[{"type":"audio","x":1}]}"#;
+    for (items, content) in [
+        (vec![one, call, one], r#""a\na""#),
+        (
+            vec![one, call, part],
+            r#"[{"type":"text","text":"a"},{"type":"audio","x":1}]"#,
+        ),
+        (
+            vec![call, part, part],
+            r#"[{"type":"audio","x":1},{"type":"audio","x":1}]"#,
+        ),
+    ] {
+        let (json, _) = read(&items).unwrap();
+        assert!(
+            json.contains(&format!(r#""content":{content},"tool_calls""#)),
+            "{json}"
+        );
     }
 }

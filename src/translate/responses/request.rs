@@ -162,6 +162,29 @@ impl Chat {
         }
         .to_owned()
     }
+
+    /// The same in a sentence.
+    pub fn own_words(&self, said: &str) -> String {
+        let mut own = said.to_owned();
+        // The last first, so that no place is taken for a longer one.
+        for (at, place) in self.places.iter().enumerate().rev() {
+            let chats = format!("messages[{at}]");
+            if own.contains(&chats) {
+                own = own
+                    .replace(&format!("{chats}.content"), place)
+                    .replace(&chats, place);
+            }
+        }
+        for (chats, here) in [
+            ("response_format", "text.format"),
+            ("reasoning_effort", "reasoning.effort"),
+            ("max_completion_tokens", "max_output_tokens"),
+            ("max_tokens", "max_output_tokens"),
+        ] {
+            own = own.replace(chats, here);
+        }
+        own
+    }
 }
 
 fn messages(

@@ -63,6 +63,10 @@ fn places_are_named_in_the_clients_words() {
     ] {
         assert_eq!(chat.own_name(param), own, "{param}");
     }
+    assert_eq!(
+        chat.own_words("messages[4].content[0]: no. Is 'max_tokens' in messages[0]?"),
+        "input[3].content[0]: no. Is 'max_output_tokens' in instructions?"
+    );
 }
 
 #[test]

@@ -126,6 +126,14 @@ fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
         });
     }
     let name = text(&tool, place, "name")?;
+    for (member, expected) in [("parameters", "an object"), ("strict", "a boolean")] {
+        if let Some(value) = tool.present(member)
+            && json::kind(value) != expected
+        {
+            let param = format!("{place}.{member}");
+            return Err(RequestFault::wrong_type(param, expected, json::kind(value)));
+        }
+    }
     let mut edit = tool.edit();
     for member in NOT_OF_CHATS {
         edit.remove(member);

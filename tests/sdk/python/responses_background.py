@@ -141,7 +141,7 @@ async def a_background_response_is_cancelled_for_good():
             await asyncio.sleep(1.5)
             assert retrieve(queued.id).status == client().responses.cancel(queued.id).status == "cancelled"
             kinds = {event.type async for event in await responses.retrieve(queued.id, stream=True)}
-            assert "response.completed" not in kinds
+            assert kinds == {event.type for event in replayed(queued.id)} and "response.completed" not in kinds
         stuck = marked("words=12 stream=stall@3 task=stuck")
         followed = await responses.create(model=GPT, input=stuck, background=True, stream=True)
         client().responses.cancel((await anext(followed)).response.id)
