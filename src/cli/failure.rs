@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Output(io::Error),
     #[error("the operating system refused what every command needs: {0}")]
     Runtime(io::Error),
+    #[error("not healthy: {0}")]
+    Unhealthy(String),
     #[error("stopped at once by a second signal; requests in flight were cut")]
     Interrupted,
 }
@@ -39,6 +41,7 @@ impl Failure {
             | Self::Simulator(_)
             | Self::Output(_)
             | Self::Runtime(_)
+            | Self::Unhealthy(_)
             | Self::Interrupted => ExitCode::from(1),
         }
     }

@@ -43,6 +43,7 @@ fn last_piece(
 ) -> Bytes {
     match owed(pursuit, ending) {
         Ok(chunks) => {
+            note_usage(pursuit, ending);
             let count = pursuit.chunks() + chunks.len() as u64;
             pursuit.telling().finish(chunks, unix_now());
             report(Ok(count));
@@ -54,6 +55,18 @@ fn last_piece(
         }
     }
     pursuit.take()
+}
+
+/// Notes the tokens that were used, from whoever told them.
+fn note_usage(pursuit: &mut Pursuit, ending: &Ending) {
+    let told = pursuit.telling().transcript().spent();
+    let spent = told.or_else(|| match ending {
+        Ending::Answered(result) | Ending::Settled(result) => translate::spent(result),
+        _ => None,
+    });
+    if let Some(usage) = spent {
+        pursuit.course().note_usage(usage);
+    }
 }
 
 fn unix_now() -> u64 {

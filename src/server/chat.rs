@@ -105,7 +105,7 @@ pub(super) fn context(app: &App, key: Key, access: &mut Access) -> Context {
     let context = Context {
         means: app.relay.clone(),
         key,
-        malformed: access.malformed(),
+        course: access.course(),
         deadline: Instant::now() + app.relay.patience.deadline,
     };
     access.watch(context.deadline);

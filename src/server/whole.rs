@@ -62,10 +62,14 @@ pub(super) async fn completion(
     identity: Identity,
     shelved: Option<Shelved>,
 ) -> Result<Completion, ApiError> {
+    let course = pursuit.course().clone();
     let waited = relay::wait(pursuit).await?;
     let completion = translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
         .and_then(|completion| dialect.completion(completion, super::unix_now()))
         .map_err(|error| not_a_completion(&identity.task, &error.to_string()))?;
+    if let Some(usage) = completion.usage {
+        course.note_usage(usage);
+    }
     if let Some(shelved) = shelved {
         shelved.settle();
     }

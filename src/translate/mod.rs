@@ -35,7 +35,7 @@ pub use responses::{
 };
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
-pub use tail::{Mismatch, tail, usage_chunk};
+pub use tail::{Mismatch, spent, tail, usage_chunk};
 pub use text::{TextChunks, text_chat};
 pub use transcript::Transcript;
 

@@ -10,4 +10,5 @@ mod binary;
 mod check;
 mod running;
 mod sources;
+mod supervised;
 mod usage;
