@@ -30,7 +30,7 @@ pub use mold::Mold;
 pub use pattern::{ByModel, Pattern};
 pub use replay::{Met, Replay};
 pub use responses::{
-    About, Chat, Events, Outcome, Responder, begun, chat, customs, input_items, kept_items,
+    About, Chat, Events, Outcome, Responder, Told, begun, chat, customs, input_items, kept_items,
     response_id, task_of_item, with_outcome,
 };
 pub use settings::{Settings, Wait};

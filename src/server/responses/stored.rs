@@ -169,7 +169,7 @@ fn stream(
     if let Some(outcome) = known(&kept) {
         let told = events.told(outcome);
         access.finish(StatusCode::OK, None);
-        return reply::events(stream::iter([told]));
+        return reply::events(stream::iter(told));
     }
     let task = Task {
         id: kept.bought.task.clone(),
