@@ -33,7 +33,7 @@ fn check_request(body: &[u8]) -> Result<(), RequestFault> {
     let find = |id: &str| {
         (id.len() < 4).then(|| r#"{"type":"message","role":"assistant","content":"x"}"#.to_owned())
     };
-    let items = translate::input_items(&request, find)?;
+    let items = translate::input_items(&request, 10_000, find)?;
     let chat = translate::chat(&request, &[], &items)?;
     let about = About {
         task: "t",

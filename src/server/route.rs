@@ -182,7 +182,7 @@ impl Endpoint {
             Self::Chat
                 | Self::Completions
                 | Self::Responses
-                | Self::Response(Verb::Retrieve, _)
+                | Self::Response(Verb::Retrieve | Verb::Cancel, _)
                 | Self::Relayed
         )
     }
