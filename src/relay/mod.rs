@@ -17,7 +17,7 @@ mod upload;
 mod wait;
 
 pub use histories::Histories;
-pub use live::live;
+pub use live::{Told, live};
 pub use malformed::Malformed;
 pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};

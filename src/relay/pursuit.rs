@@ -174,10 +174,6 @@ impl Pursuit {
         self.telling.into_transcript()
     }
 
-    pub(super) fn chunks(&self) -> u64 {
-        self.machine.forwarded()
-    }
-
     /// The frames for the client since the last call.
     pub(super) fn take(&mut self) -> Bytes {
         self.limits.told();

@@ -7,7 +7,7 @@ use super::{
     slots::Slot,
     watchdog::{Leash, Watchdog},
 };
-use crate::{api_error::ApiError, relay::Malformed};
+use crate::{api_error::ApiError, keys::Client, relay::Malformed};
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
 /// the client left before that. Never keys, never content.
@@ -29,6 +29,8 @@ struct Noted {
     watchdog: Watchdog,
     leash: Option<Leash>,
     slot: Option<Slot>,
+    /// Whose key it came with, where this proxy has clients of its own.
+    client: Option<Client>,
 }
 
 impl Access {
@@ -52,6 +54,7 @@ impl Access {
             watchdog,
             leash: None,
             slot: None,
+            client: None,
         }))
     }
 
@@ -88,6 +91,15 @@ impl Access {
         self.0.slot.clone()
     }
 
+    /// The request comes from one of this proxy's own clients.
+    pub(super) fn set_client(&mut self, client: Client) {
+        self.0.client = Some(client);
+    }
+
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.0.client.as_ref()
+    }
+
     /// From here to [`Access::set_task`], nobody knows whether a task was made.
     pub(super) fn set_submitting(&mut self) {
         self.0.is_submitting = true;
@@ -110,11 +122,11 @@ impl Access {
         match error {
             None => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                model = noted.model, task = noted.task, malformed, "answered"
+                key = noted.key(), model = noted.model, task = noted.task, malformed, "answered"
             ),
             Some(error) => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
+                key = noted.key(), model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
                 error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
@@ -124,6 +136,11 @@ impl Access {
 impl Noted {
     fn id(&self) -> &str {
         self.request_id.to_str().unwrap_or("-")
+    }
+
+    /// What the operator calls the key.
+    fn key(&self) -> Option<&str> {
+        self.client.as_ref().map(Client::name)
     }
 
     fn milliseconds(&self) -> u64 {
@@ -136,12 +153,12 @@ impl Drop for Noted {
         if !self.is_finished && self.is_submitting && self.task.is_none() {
             tracing::warn!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                model = self.model, "the client left during the submit: a task may have been made and billed"
+                key = self.key(), model = self.model, "the client left during the submit: a task may have been made and billed"
             );
         } else if !self.is_finished {
             tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                model = self.model, task = self.task, malformed = self.malformed.count(), "the client left"
+                key = self.key(), model = self.model, task = self.task, malformed = self.malformed.count(), "the client left"
             );
         }
     }

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod chat;
+mod clients;
 mod completions;
 mod connection;
 mod cors;
@@ -39,6 +40,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    keys,
     ledger::Ledger,
     relay::{self, Orphans},
     task::Patience,
@@ -56,6 +58,8 @@ pub struct App {
     pub draining: CancellationToken,
     catalog: Arc<models::Catalog>,
     slots: slots::Slots,
+    /// Who may call; `None`: whoever likes.
+    clients: Option<Arc<keys::Ring>>,
 }
 
 impl App {
@@ -69,6 +73,7 @@ impl App {
     ) -> Self {
         let catalog = Arc::new(models::Catalog::new(upstream.models_cache()));
         let slots = slots::Slots::new(settings.max_in_flight);
+        let clients = settings.clients.clone().map(keys::Ring::new).map(Arc::new);
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
@@ -85,6 +90,7 @@ impl App {
             draining: CancellationToken::new(),
             catalog,
             slots,
+            clients,
         }
     }
 
@@ -107,6 +113,7 @@ impl App {
             draining: self.draining.clone(),
             catalog: self.catalog.clone(),
             slots: self.slots.clone(),
+            clients: self.clients.clone(),
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::{
     Identity, Mold,
     chunk::Chunk,
@@ -21,6 +23,8 @@ pub struct Transcript {
     pub(super) has_usage: bool,
     /// Usage that came with or before choices, as JSON text; OpenAI's clients expect it behind all of them.
     pub(super) usage: Option<String>,
+    /// The chunk behind all choices that told the usage.
+    pub(super) usage_chunk: Option<Bytes>,
     /// How many chunks it took.
     pub(super) chunks: u64,
     /// How many choices were asked for.
@@ -69,6 +73,7 @@ impl Transcript {
             choices: Vec::new(),
             has_usage: false,
             usage: None,
+            usage_chunk: None,
             chunks: 0,
             expected: identity.choices,
         }
@@ -88,6 +93,7 @@ impl Transcript {
             choices: begun.collect(),
             has_usage: self.has_usage,
             usage: self.usage.clone(),
+            usage_chunk: self.usage_chunk.clone(),
             chunks: 0,
             expected: self.expected,
         }
@@ -106,7 +112,10 @@ impl Transcript {
             self.begun = Some(self.envelope(view.id, view.created));
         }
         match view.usage {
-            Some(_) if chunk.is_final_usage(self) => self.has_usage = true,
+            Some(_) if chunk.is_final_usage(self) => {
+                self.has_usage = true;
+                self.usage_chunk = Some(chunk.data.clone());
+            }
             Some(usage) => self.usage = Some(usage.get().to_owned()),
             None => {}
         }
@@ -180,6 +189,16 @@ impl Transcript {
     /// Whether the stream told the usage, in whichever way.
     pub fn knows_usage(&self) -> bool {
         self.has_usage || self.usage.is_some()
+    }
+
+    /// How many bytes of text it is.
+    pub fn length(&self) -> usize {
+        let of_call = |call: &ToldCall| call.name.len() + call.arguments.len();
+        let of_choice = |told: &Told| {
+            let calls: usize = told.tool_calls.iter().map(of_call).sum();
+            told.content.len() + told.reasoning.len() + told.refusal.len() + calls
+        };
+        self.choices.iter().map(of_choice).sum()
     }
 
     /// The envelope of the chunks told so far, else of a first chunk or result with this id and time.
