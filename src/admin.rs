@@ -1,7 +1,8 @@
 //! What supervisors ask of the process, on an address of its own (`admin.listen`).
 //!
-//! `GET /livez` says that the process serves, and `GET /readyz` whether it wants new requests: 200, or 503 with the
-//! reason. Neither asks the upstream: its failures are no reason to restart a proxy, nor cured by it.
+//! `GET /livez` says that the process serves. It does not look at the upstream, whose failures are no reason to restart a
+//! proxy, nor cured by it. `GET /readyz` says whether new requests are wanted: 200, or 503 with the reason, which is a stop or
+//! an upstream that cannot be connected to. `GET /metrics` is for Prometheus.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -20,7 +21,8 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+
+use crate::{server::App, telemetry};
 
 /// Connections served at once; supervisors are few, and others wait unaccepted.
 pub const CONNECTIONS: usize = 64;
@@ -30,18 +32,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What is served, as a 404 says it.
-const SERVED: &str = "served are GET /livez and GET /readyz";
+const SERVED: &str = "served are GET /livez, GET /readyz and GET /metrics";
 
-/// Answers supervisors for as long as it is polled. The process is ready until `draining` is cancelled.
-pub async fn serve(listener: TcpListener, draining: CancellationToken) -> Infallible {
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Answers supervisors for as long as it is polled.
+pub async fn serve(listener: TcpListener, app: Arc<App>) -> Infallible {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let permit = room.clone().acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let draining = draining.clone();
+                let app = app.clone();
                 tokio::spawn(async move {
-                    answer_one(stream, draining).await;
+                    answer_one(stream, app).await;
                     drop(permit);
                 });
             }
@@ -55,10 +61,10 @@ async fn pause(error: &io::Error) {
     sleep(ACCEPT_PAUSE).await;
 }
 
-async fn answer_one(stream: TcpStream, draining: CancellationToken) {
+async fn answer_one(stream: TcpStream, app: Arc<App>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let reply = answer(request.method(), request.uri().path(), &draining);
-        async move { Ok::<_, Infallible>(reply) }
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), &app).await) }
     });
     // One question a connection, so that nobody holds one of the few.
     let connection = http1::Builder::new()
@@ -71,27 +77,46 @@ async fn answer_one(stream: TcpStream, draining: CancellationToken) {
     }
 }
 
-fn answer(method: &Method, path: &str, draining: &CancellationToken) -> Response<Full<Bytes>> {
-    let (status, text) = match path {
-        "/livez" | "/readyz" if method != Method::GET && method != Method::HEAD => {
-            (StatusCode::METHOD_NOT_ALLOWED, SERVED)
-        }
-        "/readyz" if draining.is_cancelled() => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "draining: foxbridge was told to stop and takes no new requests",
-        ),
-        "/livez" | "/readyz" => (StatusCode::OK, "ok"),
-        _ => (StatusCode::NOT_FOUND, SERVED),
-    };
-    let mut reply = Response::new(Full::new(Bytes::from(format!("{text}\n"))));
-    *reply.status_mut() = status;
-    let headers = reply.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+async fn answer(method: &Method, path: &str, app: &App) -> Response<Full<Bytes>> {
+    let is_known = matches!(path, "/livez" | "/readyz" | "/metrics");
+    if !is_known {
+        return reply(StatusCode::NOT_FOUND, TEXT, format!("{SERVED}\n"));
     }
+    if method != Method::GET && method != Method::HEAD {
+        let mut refusal = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("{SERVED}\n"));
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        refusal.headers_mut().insert(ALLOW, allowed);
+        return refusal;
+    }
+    match path {
+        "/metrics" => {
+            let text = app.metrics.render(&app.levels()) + &telemetry::process();
+            reply(StatusCode::OK, EXPOSITION, text)
+        }
+        "/readyz" => match not_ready(app).await {
+            Some(reason) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
+            None => reply(StatusCode::OK, TEXT, "ok\n".to_owned()),
+        },
+        _ => reply(StatusCode::OK, TEXT, "ok\n".to_owned()),
+    }
+}
+
+/// Why no new requests are wanted.
+async fn not_ready(app: &App) -> Option<&'static str> {
+    if app.draining.is_cancelled() {
+        return Some("draining: foxbridge was told to stop and takes no new requests");
+    }
+    match app.relay.upstream.is_reachable().await {
+        true => None,
+        false => Some(
+            "upstream: FoxAPI cannot be connected to; look at upstream.base_url and the network",
+        ),
+    }
+}
+
+fn reply(status: StatusCode, kind: HeaderValue, text: String) -> Response<Full<Bytes>> {
+    let mut reply = Response::new(Full::new(Bytes::from(text)));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, kind);
     reply
 }

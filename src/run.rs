@@ -1,14 +1,14 @@
 //! Puts the rooms together into one running proxy.
 
-use std::{io, sync::Arc};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, time::sleep};
 
 use crate::{
     admin,
     config::Config,
     ledger::{Ledger, OpenError},
+    metrics::Metrics,
     server::{App, Front, Habits},
     telemetry,
     upstream::{Setup, Upstream},
@@ -19,6 +19,9 @@ const HABITS: Habits = Habits {
     begins: telemetry::gather,
     rests: telemetry::write_out,
 };
+
+/// How often observations are made into figures.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,29 +53,25 @@ impl From<TcpListener> for Listeners {
 /// Everything that can be refused at the start has been: the ledger is open, and the upstream's certificates are read.
 pub struct Proxy {
     front: Front,
-    draining: CancellationToken,
-    ledger: Ledger,
+    app: Arc<App>,
 }
 
 impl Proxy {
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let upstream = Upstream::new(config.upstream)?;
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let upstream = Upstream::new(config.upstream, metrics.clone())?;
         let ledger = Ledger::open(config.ledger)?;
         let app = Arc::new(App::new(
             upstream,
-            ledger.clone(),
+            ledger,
+            metrics,
             config.task,
             config.stream,
             config.models,
             config.server,
         ));
-        let draining = app.draining.clone();
-        let front = Front::new(app, HABITS).map_err(StartError::Threads)?;
-        Ok(Self {
-            front,
-            draining,
-            ledger,
-        })
+        let front = Front::new(app.clone(), HABITS).map_err(StartError::Threads)?;
+        Ok(Self { front, app })
     }
 
     /// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
@@ -81,15 +80,24 @@ impl Proxy {
         let Listeners { clients, admin } = listeners.into();
         let supervised = async {
             match admin {
-                Some(listener) => admin::serve(listener, self.draining).await,
+                Some(listener) => admin::serve(listener, self.app.clone()).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
+            never = keep_up(&self.app.metrics) => match never {},
         }
-        self.ledger.flush().await;
+        self.app.ledger.flush().await;
+    }
+}
+
+/// Observations pile up until somebody makes them into figures.
+async fn keep_up(metrics: &Metrics) -> Infallible {
+    loop {
+        sleep(UPKEEP).await;
+        metrics.upkeep();
     }
 }
 

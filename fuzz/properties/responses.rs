@@ -19,6 +19,8 @@ pub(crate) fn check(input: &[u8]) {
     }
     let chunks: Vec<Bytes> = input
         .split(|byte| *byte == b'\n')
+        // Half surrogates pass through, and only a reader that is as lenient could look at what becomes of them.
+        .filter(|line| serde_json::from_slice::<Value>(line).is_ok())
         .map(Bytes::copy_from_slice)
         .collect();
     for is_even in [false, true] {
@@ -111,14 +113,13 @@ fn check_stream(stream: &[u8]) {
     let text = std::str::from_utf8(stream).unwrap();
     let mut added = 0;
     let mut done = 0;
-    let mut next = 0;
     let mut last = String::new();
-    for frame in text.split("\n\n").filter(|frame| !frame.is_empty()) {
+    let frames = text.split("\n\n").filter(|frame| !frame.is_empty());
+    for (number, frame) in frames.enumerate() {
         let (name, data) = frame.split_once('\n').unwrap();
         let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
         assert_eq!(name.strip_prefix("event: "), data["type"].as_str());
-        assert_eq!(data["sequence_number"], next);
-        next += 1;
+        assert_eq!(data["sequence_number"], number as u64);
         last = data["type"].as_str().unwrap().to_owned();
         if let Some(index) = data["output_index"].as_u64() {
             match last.as_str() {

@@ -47,6 +47,20 @@ pub(super) enum Command {
     Check(Configuration),
     /// Make a key for a client, and its entry for the file that server.keys_file names
     Key(Key),
+    /// Ask a running foxbridge whether it is ready, and exit with 0 or 1: for images without a shell
+    Healthcheck(Healthcheck),
+}
+
+#[derive(Args)]
+pub(super) struct Healthcheck {
+    /// Where to ask [default: admin.listen, from the same settings as serve]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) address: Option<SocketAddr>,
+    /// Ask only whether it lives
+    #[arg(long)]
+    pub(super) live: bool,
+    #[command(flatten)]
+    pub(super) configuration: Configuration,
 }
 
 /// Where the configuration comes from.

@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     /// Never with the key itself.
     #[error("no key was made: {0}")]
     Key(&'static str),
+    #[error("not healthy: {0}")]
+    Unhealthy(String),
     #[error("stopped at once by a second signal; requests in flight were cut")]
     Interrupted,
 }
@@ -42,6 +44,7 @@ impl Failure {
             | Self::Simulator(_)
             | Self::Output(_)
             | Self::Runtime(_)
+            | Self::Unhealthy(_)
             | Self::Interrupted => ExitCode::from(1),
         }
     }

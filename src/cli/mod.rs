@@ -5,6 +5,7 @@ mod behaviour;
 mod check;
 mod demo;
 mod failure;
+mod healthcheck;
 mod key;
 mod open_files;
 pub(crate) mod output;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         None => serve::run(&arguments.configuration),
         Some(Command::Serve(configuration)) => serve::run(&configuration),
         Some(Command::Check(configuration)) => check::run(&configuration),
+        Some(Command::Healthcheck(arguments)) => healthcheck::run(&arguments),
         Some(Command::Key(flags)) => key::run(&flags),
         Some(Command::Demo(flags)) => demo::run(&flags),
         Some(Command::Simulate(flags)) => simulate::run(&flags),

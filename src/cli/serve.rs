@@ -6,10 +6,17 @@ use foxbridge::{
     config::{self, Config},
     run, telemetry,
 };
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{VERSION, arguments::Configuration, failure::Failure, open_files, signals::Signals};
+use super::{
+    VERSION,
+    arguments::Configuration,
+    failure::Failure,
+    open_files,
+    signals::{Signals, tell_systemd},
+};
 
 pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
     let config = config::load(&configuration.sources())?.config;
@@ -33,6 +40,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
         };
         let proxy = run::Proxy::new(config.clone())?;
         announce(&config, &listener, admin.as_ref());
+        tell_systemd(NotifyState::Ready);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         signals

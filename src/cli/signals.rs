@@ -1,5 +1,6 @@
 //! Stopping: the first SIGTERM or SIGINT lets requests finish, the second one does not.
 
+use sd_notify::NotifyState;
 use tokio::{
     pin, select,
     signal::unix::{Signal, SignalKind, signal},
@@ -37,6 +38,7 @@ impl Signals {
                 tracing::info!(
                     "{name}: no new requests; those in flight may finish, a second signal cuts them"
                 );
+                tell_systemd(NotifyState::Stopping);
                 stop.cancel();
             }
         }
@@ -51,6 +53,13 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// Tells systemd, where it wants to be told (`Type=notify`).
+pub(super) fn tell_systemd(state: NotifyState) {
+    if let Err(error) = sd_notify::notify(false, &[state]) {
+        tracing::warn!(%error, "systemd could not be told how foxbridge is");
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{keys::Hash, translate::ByModel};
+use crate::{keys::Hash, openai::Usage, translate::ByModel};
 
 fn client(limits: Limits, models: Option<&[&str]>, now: Instant) -> Client {
     let patterns = |models: &[&str]| {
@@ -15,6 +15,15 @@ fn client(limits: Limits, models: Option<&[&str]>, now: Instant) -> Client {
         limits,
     };
     Client::new(entry, now)
+}
+
+/// So many tokens in all.
+fn used(tokens: u64) -> Option<Usage> {
+    Some(Usage {
+        input: tokens / 3,
+        output: tokens - tokens / 3,
+        ..Usage::default()
+    })
 }
 
 fn limits() -> Limits {
@@ -88,11 +97,14 @@ fn tokens_are_taken_before_and_corrected_afterwards() {
     );
     assert_eq!(refused.wait, Duration::from_secs(12));
     reserved.bought();
-    reserved.settle_at(Some(130), 0, now);
+    reserved.settle_at(used(130), 0, now);
     assert_eq!(left(), Some(870));
-    let uncounted = client.reserve_at(100, 500, now).unwrap().unwrap();
-    uncounted.settle_at(None, 280, now);
-    assert_eq!(left(), Some(700), "100 and a quarter of 280");
+    let uncounted = client.reserve_at(50, 50, now).unwrap().unwrap();
+    uncounted.settle_at(None, 140, now);
+    assert_eq!(left(), Some(785), "50 and a quarter of 140");
+    let uncounted = client.reserve_at(50, 50, now).unwrap().unwrap();
+    uncounted.settle_at(Some(Usage::default()), 140, now);
+    assert_eq!(left(), Some(700), "a usage of nothing");
     drop(client.reserve_at(10, 10, now).unwrap());
     assert_eq!(left(), Some(700), "nothing was bought");
     let mut kept = client.reserve_at(10, 90, now).unwrap().unwrap();
@@ -114,7 +126,7 @@ fn who_asks_for_more_than_a_minute_waits_for_all_of_it_and_owes_the_rest() {
     };
     let client = client(limited, None, now);
     let huge = client.reserve_at(u64::MAX, u64::MAX, now).unwrap().unwrap();
-    huge.settle_at(Some(1200), 0, now);
+    huge.settle_at(used(1200), 0, now);
     let refused = client.reserve_at(10, 0, now).unwrap_err();
     assert_eq!((refused.left, refused.wait), (0, Duration::from_secs(61)));
 }

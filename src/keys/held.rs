@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Instant};
 
 use super::Client;
+use crate::openai::Usage;
 
 /// What a token is taken for where nobody counts them.
 const BYTES_A_TOKEN: u64 = 4;
@@ -53,14 +54,17 @@ impl Reserved {
         self.is_bought = true;
     }
 
-    /// The answer is whole: it used so many tokens, or, where nobody says how many, it has so many bytes.
-    pub fn settle(self, tokens: Option<u64>, bytes: usize) {
-        self.settle_at(tokens, bytes, Instant::now());
+    /// The answer is whole: this is what it used, or, where nobody says so, it has so many bytes.
+    pub fn settle(self, usage: Option<Usage>, bytes: usize) {
+        self.settle_at(usage, bytes, Instant::now());
     }
 
-    pub(super) fn settle_at(mut self, tokens: Option<u64>, bytes: usize, now: Instant) {
+    pub(super) fn settle_at(mut self, usage: Option<Usage>, bytes: usize, now: Instant) {
         self.is_bought = true;
-        let used = tokens.unwrap_or_else(|| self.prompt.saturating_add(estimate(bytes)));
+        let told = usage.map(|usage| usage.input.saturating_add(usage.output));
+        // Nothing is used by no answer, so that is a usage which says nothing.
+        let used = told.filter(|tokens| *tokens > 0);
+        let used = used.unwrap_or_else(|| self.prompt.saturating_add(estimate(bytes)));
         self.client
             .give_tokens(self.taken as f64 - used as f64, now);
     }

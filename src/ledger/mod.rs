@@ -116,6 +116,14 @@ impl Ledger {
         self.shelf().forget(owner, id)
     }
 
+    /// How many requests are remembered; how many responses are kept, and what these take, in bytes.
+    pub fn levels(&self) -> (usize, usize, usize) {
+        let entries = self.rows().len();
+        let shelf = self.shelf();
+        let (responses, size) = shelf.levels();
+        (entries, responses, size)
+    }
+
     fn owner(&self, Caller(caller): Caller<'_>) -> Hash {
         self.hash(&[b"owner", caller])
     }

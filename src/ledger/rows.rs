@@ -209,6 +209,10 @@ impl Rows {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// How many rows there are, and how many places for them.
     #[cfg(test)]
     pub(super) fn count(&self) -> (usize, usize) {

@@ -187,6 +187,11 @@ impl Shelf {
         self.make_room();
     }
 
+    /// How many there are, and what they take, in bytes.
+    pub(super) fn levels(&self) -> (usize, usize) {
+        (self.kept.len(), self.size)
+    }
+
     /// The response of this id, if it is this caller's.
     pub(super) fn find(&mut self, caller: Hash, id: &str) -> Option<Arc<Kept>> {
         self.make_room();

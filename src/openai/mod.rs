@@ -5,9 +5,11 @@ mod completions;
 mod error_body;
 mod request_fault;
 mod responses;
+mod usage;
 
 pub use chat::{ChatRequest, TokenLimit};
 pub use completions::CompletionRequest;
 pub use error_body::ErrorBody;
 pub use request_fault::RequestFault;
 pub use responses::{Input, ResponseRequest};
+pub use usage::Usage;

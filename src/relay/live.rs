@@ -16,17 +16,11 @@ use crate::{
 
 /// A whole answer that a client was told.
 pub struct Told<'a> {
+    pub chunks: u64,
     transcript: &'a Transcript,
-    /// The task's result, where it was needed.
-    result: Option<&'a Bytes>,
 }
 
 impl Told<'_> {
-    /// How many tokens it used, where anybody said so.
-    pub fn tokens(&self) -> Option<u64> {
-        translate::tokens_streamed(self.transcript, self.result)
-    }
-
     /// How many bytes of text it is.
     pub fn length(&self) -> usize {
         self.transcript.length()
@@ -62,13 +56,13 @@ fn last_piece(
 ) -> Bytes {
     match owed(pursuit, ending) {
         Ok(chunks) => {
+            note_usage(pursuit, ending);
+            let count = pursuit.chunks() + chunks.len() as u64;
             pursuit.telling().finish(chunks, unix_now());
-            let result = match ending {
-                Ending::Answered(result) | Ending::Settled(result) => Some(result),
-                _ => None,
-            };
-            let transcript = pursuit.telling().transcript();
-            report(Ok(Told { transcript, result }));
+            report(Ok(Told {
+                chunks: count,
+                transcript: pursuit.telling().transcript(),
+            }));
         }
         Err(error) => {
             let is_final = matches!(ending, Ending::Failed(_));
@@ -77,6 +71,18 @@ fn last_piece(
         }
     }
     pursuit.take()
+}
+
+/// Notes the tokens that were used, from whoever told them.
+fn note_usage(pursuit: &mut Pursuit, ending: &Ending) {
+    let told = pursuit.telling().transcript().spent();
+    let spent = told.or_else(|| match ending {
+        Ending::Answered(result) | Ending::Settled(result) => translate::spent(result),
+        _ => None,
+    });
+    if let Some(usage) = spent {
+        pursuit.course().note_usage(usage);
+    }
 }
 
 fn unix_now() -> u64 {

@@ -3,10 +3,10 @@
 //! A request first becomes a task ([`submit`]); the task then is a [`Pursuit`], which [`wait`] follows to its
 //! result and [`live`] turns into the client's event stream. When the client leaves, it is for [`Orphans`].
 
+mod course;
 mod histories;
 mod limits;
 mod live;
-mod malformed;
 mod orphans;
 mod perform;
 mod pursuit;
@@ -16,9 +16,9 @@ mod telling;
 mod upload;
 mod wait;
 
+pub use course::Course;
 pub use histories::Histories;
 pub use live::{Told, live};
-pub use malformed::Malformed;
 pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;
@@ -55,8 +55,8 @@ pub struct Means {
 pub struct Context {
     pub means: Arc<Means>,
     pub key: Key,
-    /// Counts the events that cannot be read.
-    pub malformed: Malformed,
+    /// Where it is noted what happens on its way.
+    pub course: Course,
     /// When the client must have its answer or its error.
     pub deadline: Instant,
 }

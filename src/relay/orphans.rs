@@ -9,7 +9,7 @@ use tokio::{runtime::Handle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::pursuit::{Progress, Pursuit};
-use crate::task::Ending;
+use crate::{metrics::Metrics, task::Ending};
 
 /// A pursuit that somebody waits for. Dropped before its end, it is handed to [`Orphans`]. It is large and handed from
 /// future to future, hence the box.
@@ -30,6 +30,7 @@ pub struct Orphans(Arc<Inner>);
 struct Inner {
     grace: Option<Duration>,
     most: usize,
+    metrics: Metrics,
     /// The ids of those that are followed.
     followed: Mutex<HashSet<String>>,
     running: TaskTracker,
@@ -38,10 +39,11 @@ struct Inner {
 
 impl Orphans {
     /// Follows up to `most` tasks at once, each for up to `grace` from when its client left; none without a grace.
-    pub fn new(grace: Option<Duration>, most: usize) -> Self {
+    pub fn new(grace: Option<Duration>, most: usize, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             grace,
             most,
+            metrics,
             followed: Mutex::default(),
             running: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -76,6 +78,7 @@ impl Orphans {
                 outcome = end(&mut pursuit) => outcome,
                 () = stop.cancelled() => "stopped",
             };
+            place.orphans.0.metrics.orphan(outcome);
             let (task, ms) = (&*place.task, began.elapsed().as_millis() as u64);
             tracing::info!(task, outcome, ms, "followed on after its client had left");
         };
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn as_many_as_are_allowed_and_each_once() {
-        let orphans = Orphans::new(Some(Duration::from_secs(1)), 2);
+        let orphans = Orphans::new(Some(Duration::from_secs(1)), 2, Metrics::new("0"));
         let first = orphans.place("a");
         assert!(first.is_some());
         assert!(orphans.place("a").is_none(), "it is followed already");

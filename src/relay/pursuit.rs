@@ -7,7 +7,7 @@ use tokio::{task::yield_now, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Attended, Context, Purpose,
+    Attended, Context, Course, Purpose,
     histories::{Histories, Lesson},
     limits::Limits,
     perform::{Done, Ongoing, Target, perform},
@@ -157,6 +157,11 @@ impl Pursuit {
         self.target.stream_url.as_deref()
     }
 
+    /// Where it is noted what happens on its way.
+    pub fn course(&self) -> &Course {
+        &self.target.context.course
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.step, Step::Finish(_))
     }
@@ -172,6 +177,10 @@ impl Pursuit {
 
     pub(super) fn into_transcript(self) -> Transcript {
         self.telling.into_transcript()
+    }
+
+    pub(super) fn chunks(&self) -> u64 {
+        self.machine.forwarded()
     }
 
     /// The frames for the client since the last call.
@@ -232,6 +241,10 @@ impl Pursuit {
 
     fn go_on_with(&mut self, step: Step) {
         self.step = step;
+        if self.has_ended() {
+            let now = self.accepted.elapsed();
+            self.target.context.course.note_ended(now);
+        }
         match self.step {
             Step::Open { .. } => {
                 self.ongoing.forget_stream();
@@ -252,14 +265,17 @@ impl Pursuit {
                 }
             }
             Done::Read(None) => {
+                self.target.context.upstream.count_cut();
                 self.ongoing.forget_stream();
                 self.happened(Event::Cut);
             }
             Done::Queried(report) => {
+                self.target.context.course.add_query();
                 self.learn(&report);
                 self.happened(Event::Queried(report));
             }
             Done::Opened => {
+                self.target.context.course.add_opening();
                 self.telling.begin_stream();
                 self.happened(Event::Opened);
                 self.limits.listen();
@@ -279,7 +295,11 @@ impl Pursuit {
     fn learn(&mut self, report: &Report) {
         let now = self.accepted.elapsed();
         match report {
-            Report::Queued | Report::Running => self.running = now,
+            Report::Queued => self.running = now,
+            Report::Running => {
+                self.running = now;
+                self.target.context.course.note_running(now);
+            }
             Report::Completed(Some(_)) => {
                 if let Some(lesson) = self.lesson.take() {
                     lesson.learn(self.running, now);

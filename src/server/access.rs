@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use hyper::{Method, Request, StatusCode, header::HeaderValue};
 
 use tokio::time::Instant;
@@ -7,7 +9,15 @@ use super::{
     slots::Slot,
     watchdog::{Leash, Watchdog},
 };
-use crate::{api_error::ApiError, keys::Client, relay::Malformed};
+use crate::{
+    api_error::ApiError,
+    keys::Client,
+    metrics::{Answered, Metrics},
+    relay::Course,
+};
+
+/// How it is counted that a client left before it was answered.
+const CLIENT_LEFT: u16 = 499;
 
 /// One request's line in the log. It is written when the answer is ready (for a stream: when its last piece is), or when
 /// the client left before that. Never keys, never content.
@@ -22,7 +32,14 @@ struct Noted {
     began: Instant,
     model: Option<String>,
     task: Option<String>,
-    malformed: Malformed,
+    course: Course,
+    metrics: Metrics,
+    /// Which of the few endpoints it asks.
+    endpoint: &'static str,
+    /// When the submit began, and how long it took, from the request's head.
+    submitting: Option<Duration>,
+    submit: Option<Duration>,
+    is_found: bool,
     is_submitting: bool,
     is_finished: bool,
     /// Watches the connection that the request came on.
@@ -34,7 +51,7 @@ struct Noted {
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog) -> Self {
+    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog, metrics: Metrics) -> Self {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
@@ -48,7 +65,12 @@ impl Access {
             began: Instant::now(),
             model: None,
             task: None,
-            malformed: Malformed::default(),
+            course: Course::default(),
+            metrics,
+            endpoint: "other",
+            submitting: None,
+            submit: None,
+            is_found: false,
             is_submitting: false,
             is_finished: false,
             watchdog,
@@ -103,22 +125,39 @@ impl Access {
     /// From here to [`Access::set_task`], nobody knows whether a task was made.
     pub(super) fn set_submitting(&mut self) {
         self.0.is_submitting = true;
+        self.0.submitting = Some(self.0.began.elapsed());
     }
 
     pub(super) fn set_task(&mut self, task: &str) {
-        self.0.task = Some(task.to_owned());
+        let noted = &mut *self.0;
+        noted.task = Some(task.to_owned());
+        let submitting = noted.submitting;
+        noted.submit = submitting.map(|at| noted.began.elapsed().saturating_sub(at));
     }
 
-    /// Where to count what could not be read of the task's streams.
-    pub(super) fn malformed(&self) -> Malformed {
-        self.0.malformed.clone()
+    /// Where it is noted what happens to the task.
+    pub(super) fn course(&self) -> Course {
+        self.0.course.clone()
+    }
+
+    pub(super) fn set_endpoint(&mut self, endpoint: &'static str) {
+        self.0.endpoint = endpoint;
+    }
+
+    /// It has found the task that it bought before.
+    pub(super) fn set_found(&mut self) {
+        self.0.is_found = true;
     }
 
     /// The request is answered; `error` is what the client was told went wrong.
     pub(super) fn finish(self, status: StatusCode, error: Option<&ApiError>) {
         let mut noted = self.0;
         noted.is_finished = true;
-        let (status, malformed) = (status.as_u16(), noted.malformed.count());
+        let (status, malformed) = (status.as_u16(), noted.course.malformed());
+        noted.count(status);
+        if let Some(reason) = error.and_then(refusal) {
+            noted.metrics.refused(reason);
+        }
         match error {
             None => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
@@ -146,10 +185,37 @@ impl Noted {
     fn milliseconds(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
     }
+
+    /// Tells the metrics.
+    fn count(&self, status: u16) {
+        let course = &self.course;
+        let took = self.began.elapsed();
+        // The course counts from the task's acceptance, which is when the submit was over.
+        let accepted = self.submitting.unwrap_or_default() + self.submit.unwrap_or_default();
+        let (running, ended) = (course.running().or(course.first()), course.ended());
+        let queue = running.or(ended);
+        self.metrics.answered(&Answered {
+            endpoint: self.endpoint,
+            model: self.model.as_deref().filter(|_| self.task.is_some()),
+            status,
+            took,
+            first: course.first().map(|first| accepted + first),
+            submit: self.submit,
+            queue,
+            run: ended.map(|ended| ended.saturating_sub(queue.unwrap_or_default())),
+            queries: course.queries(),
+            resumes: course.resumes(),
+            is_found: self.is_found,
+            usage: course.usage(),
+        });
+    }
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
+        if !self.is_finished {
+            self.count(CLIENT_LEFT);
+        }
         if !self.is_finished && self.is_submitting && self.task.is_none() {
             tracing::warn!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
@@ -158,10 +224,23 @@ impl Drop for Noted {
         } else if !self.is_finished {
             tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                key = self.key(), model = self.model, task = self.task, malformed = self.malformed.count(), "the client left"
+                key = self.key(), model = self.model, task = self.task, malformed = self.course.malformed(), "the client left"
             );
         }
     }
+}
+
+/// Why a request was refused by foxbridge itself, in a word for the metrics.
+fn refusal(error: &ApiError) -> Option<&'static str> {
+    Some(match error.code.as_deref()? {
+        "server_overloaded" => "overloaded",
+        "server_shutting_down" => "shutting_down",
+        "ledger_unavailable" => "ledger",
+        "invalid_api_key" => "key",
+        // The upstream's limits are of another kind.
+        "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "limit",
+        _ => return None,
+    })
 }
 
 /// At most so many characters.

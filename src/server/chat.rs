@@ -106,7 +106,7 @@ pub(super) fn context(app: &App, key: Key, access: &mut Access) -> Context {
     let context = Context {
         means: app.relay.clone(),
         key,
-        malformed: access.malformed(),
+        course: access.course(),
         deadline: Instant::now() + app.relay.patience.deadline,
     };
     access.watch(context.deadline);
@@ -227,6 +227,7 @@ pub(super) fn stream(
     } = accepted;
     pursuit.speak(dialect);
     let report = move |told: Result<Told<'_>, &ApiError>| {
+        let usage = access.course().usage();
         access.finish(StatusCode::OK, told.as_ref().err().copied());
         if let Some(shelved) = shelved {
             shelved.settle();
@@ -234,7 +235,7 @@ pub(super) fn stream(
         if let Ok(told) = told {
             receipt.delivered();
             if let Some(reserved) = reserved {
-                reserved.settle(told.tokens(), told.length());
+                reserved.settle(usage, told.length());
             }
         }
     };

@@ -76,6 +76,11 @@ impl Server {
                 watcher,
                 load,
             } = admitted;
+            let connections = app.connections.clone();
+            connections.fetch_add(1, Ordering::Relaxed);
+            let counted = scopeguard::guard(connections, |connections| {
+                connections.fetch_sub(1, Ordering::Relaxed);
+            });
             let has_spoken = Arc::new(AtomicBool::new(false));
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
@@ -121,7 +126,7 @@ impl Server {
             if let Err(error) = served {
                 tracing::debug!(error = &*error, "a client's connection ended early");
             }
-            drop((place, load));
+            drop((place, load, counted));
         }
     }
 }

@@ -33,7 +33,10 @@ pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -42,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     keys,
     ledger::Ledger,
+    metrics::{Levels, Metrics},
     relay::{self, Orphans},
     task::Patience,
     translate,
@@ -52,6 +56,7 @@ use crate::{
 pub struct App {
     pub relay: Arc<relay::Means>,
     pub ledger: Ledger,
+    pub metrics: Metrics,
     pub models: Arc<translate::Settings>,
     pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
@@ -60,12 +65,15 @@ pub struct App {
     slots: slots::Slots,
     /// Who may call; `None`: whoever likes.
     clients: Option<Arc<keys::Ring>>,
+    /// How many connections clients have.
+    connections: Arc<AtomicUsize>,
 }
 
 impl App {
     pub fn new(
         upstream: Upstream,
         ledger: Ledger,
+        metrics: Metrics,
         patience: Patience,
         stream: relay::Settings,
         models: translate::Settings,
@@ -77,7 +85,11 @@ impl App {
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
-            orphans: Orphans::new(patience.orphan_grace, settings.max_in_flight),
+            orphans: Orphans::new(
+                patience.orphan_grace,
+                settings.max_in_flight,
+                metrics.clone(),
+            ),
             patience,
             stream,
             stop: CancellationToken::new(),
@@ -85,12 +97,27 @@ impl App {
         Self {
             relay: Arc::new(relay),
             ledger,
+            metrics,
             models: Arc::new(models),
             settings: Arc::new(settings),
             draining: CancellationToken::new(),
             catalog,
             slots,
             clients,
+            connections: Arc::default(),
+        }
+    }
+
+    /// What the metrics read off when somebody asks.
+    pub fn levels(&self) -> Levels {
+        let (ledger_entries, responses, responses_size) = self.ledger.levels();
+        Levels {
+            in_flight: self.slots.taken(),
+            connections: self.connections.load(Ordering::Relaxed),
+            ledger_entries,
+            responses,
+            responses_size,
+            is_ready: !self.draining.is_cancelled(),
         }
     }
 
@@ -108,12 +135,14 @@ impl App {
         Self {
             relay: Arc::new(relay),
             ledger: self.ledger.clone(),
+            metrics: self.metrics.clone(),
             models: self.models.clone(),
             settings: self.settings.clone(),
             draining: self.draining.clone(),
             catalog: self.catalog.clone(),
             slots: self.slots.clone(),
             clients: self.clients.clone(),
+            connections: self.connections.clone(),
         }
     }
 }

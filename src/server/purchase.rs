@@ -108,6 +108,7 @@ pub(super) async fn find_or_buy(
                 stream_url: bought.stream_url,
             };
             let (identity, pursuit) = order.resume(task, bought.created);
+            access.set_found();
             Ok(Purchase {
                 identity,
                 pursuit: pursuit.attended(),

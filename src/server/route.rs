@@ -43,7 +43,7 @@ pub(super) async fn handle(
 ) -> Response<Occupying<ReplyBody>> {
     // It goes from future to future, and each of these would have room for it.
     let request = Box::new(request);
-    let mut access = Access::new(&request, arrival.watchdog);
+    let mut access = Access::new(&request, arrival.watchdog, app.metrics.clone());
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
@@ -61,6 +61,7 @@ pub(super) async fn handle(
         refuse(&encoded_transfer(), access)
     } else {
         let endpoint = Endpoint::of(&request, &app.settings.passthrough);
+        access.set_endpoint(endpoint.name());
         let admitted = clients::known(&app, request.headers()).and_then(|known| {
             client = known;
             admit(&app, &endpoint, client.as_ref(), &mut access)
@@ -184,6 +185,20 @@ impl Endpoint {
             Some(verb) => Self::Response(verb, decoded(id)),
             None => Self::WrongMethod(methods),
         })
+    }
+
+    /// What it is called where requests are counted.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Chat => "chat.completions",
+            Self::Completions => "completions",
+            Self::Responses => "responses",
+            Self::Response(Verb::Retrieve, _) => "responses.retrieve",
+            Self::Response(..) => "responses.kept",
+            Self::Models | Self::Model(_) => "models",
+            Self::Relayed => "passthrough",
+            Self::WrongMethod(_) | Self::Unknown => "other",
+        }
     }
 
     /// Whether answering takes as long as the upstream likes, which is what `server.max_in_flight` bounds.

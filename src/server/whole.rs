@@ -46,7 +46,7 @@ pub(super) async fn answer(
     let marks_retries = purchase::marks_retries(&head.headers);
     let completion = completion(pursuit, dialect, identity, shelved).inspect_ok(move |answer| {
         if let Some(reserved) = reserved {
-            reserved.settle(translate::tokens_used(&answer.json), answer.json.len());
+            reserved.settle(answer.usage, answer.json.len());
         }
     });
     // To older clients than of HTTP/1.1 a body that breaks off looks whole.
@@ -67,10 +67,14 @@ pub(super) async fn completion(
     identity: Identity,
     shelved: Option<Shelved>,
 ) -> Result<Completion, ApiError> {
+    let course = pursuit.course().clone();
     let waited = relay::wait(pursuit).await?;
     let completion = translate::completion(waited.result.as_ref(), &waited.transcript, &identity)
         .and_then(|completion| dialect.completion(completion, super::unix_now()))
         .map_err(|error| not_a_completion(&identity.task, &error.to_string()))?;
+    if let Some(usage) = completion.usage {
+        course.note_usage(usage);
+    }
     if let Some(shelved) = shelved {
         shelved.settle();
     }

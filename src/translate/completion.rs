@@ -5,7 +5,10 @@ use super::{
     finish::finish_reason,
     transcript::{Told, is_integer},
 };
-use crate::json::{Raw, RawObject, quote};
+use crate::{
+    json::{Raw, RawObject, quote},
+    openai::Usage,
+};
 
 /// An answer in one piece.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub struct Completion {
     pub json: Bytes,
     /// The model that the upstream says it was served by.
     pub served: Option<String>,
+    /// The tokens that were used, where that is told.
+    pub usage: Option<Usage>,
 }
 
 /// `results[0]` is not an OpenAI completion.
@@ -74,7 +79,12 @@ pub fn completion(
         edit.set("model", quote(&identity.model));
     }
     let json = edit.finish().map_or_else(|| result.clone(), Bytes::from);
-    Ok(Completion { json, served })
+    let usage = object.present("usage").and_then(Usage::of);
+    Ok(Completion {
+        json,
+        served,
+        usage,
+    })
 }
 
 /// A choice with what it lacks; `None` when it has no message.
@@ -146,6 +156,7 @@ fn assembled(told: &Transcript) -> Result<Completion, NotACompletion> {
     Ok(Completion {
         json: json.into(),
         served: None,
+        usage: told.spent(),
     })
 }
 

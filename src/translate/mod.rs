@@ -18,7 +18,6 @@ mod submission;
 mod tail;
 mod text;
 mod transcript;
-mod usage;
 mod view;
 
 pub use chunk::{Chunk, NotAChunk};
@@ -36,10 +35,9 @@ pub use responses::{
 };
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};
-pub use tail::{Mismatch, tail, usage_chunk};
+pub use tail::{Mismatch, spent, tail, usage_chunk};
 pub use text::{TextChunks, text_chat};
 pub use transcript::Transcript;
-pub use usage::{tokens_streamed, tokens_used};
 
 /// What an answer is called where the upstream leaves it out.
 #[derive(Debug, Clone)]

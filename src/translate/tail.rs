@@ -8,7 +8,10 @@ use super::{
     finish::finish_reason,
     transcript::{Envelope, Told},
 };
-use crate::json::{Raw, RawObject, quote};
+use crate::{
+    json::{Raw, RawObject, quote},
+    openai::Usage,
+};
 
 /// The task's result does not go on from what the client was already told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +86,12 @@ pub fn tail(
         chunks.extend(usage.map(|usage| envelope.usage(usage)));
     }
     Ok(chunks)
+}
+
+/// The tokens that a task's result says were used.
+pub fn spent(result: &Bytes) -> Option<Usage> {
+    let result = RawObject::parse(std::str::from_utf8(result).ok()?).ok()?;
+    result.present("usage").and_then(Usage::of)
 }
 
 /// The usage chunk that is owed behind a whole stream, from the task's result or from the stream itself; `None` when

@@ -1,7 +1,5 @@
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use super::{
     Identity, Mold,
     chunk::Chunk,
@@ -9,7 +7,10 @@ use super::{
     mold::Piece,
     view::{ChoiceView, DeltaView, ToolCallView},
 };
-use crate::json::{Raw, quote};
+use crate::{
+    json::{Raw, quote},
+    openai::Usage,
+};
 
 /// What the client has been told so far, as far as the rest of the answer must go on from it.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub struct Transcript {
     pub(super) has_usage: bool,
     /// Usage that came with or before choices, as JSON text; OpenAI's clients expect it behind all of them.
     pub(super) usage: Option<String>,
-    /// The chunk behind all choices that told the usage.
-    pub(super) usage_chunk: Option<Bytes>,
+    /// What the usage says.
+    spent: Option<Usage>,
     /// How many chunks it took.
     pub(super) chunks: u64,
     /// How many choices were asked for.
@@ -73,7 +74,7 @@ impl Transcript {
             choices: Vec::new(),
             has_usage: false,
             usage: None,
-            usage_chunk: None,
+            spent: None,
             chunks: 0,
             expected: identity.choices,
         }
@@ -93,7 +94,7 @@ impl Transcript {
             choices: begun.collect(),
             has_usage: self.has_usage,
             usage: self.usage.clone(),
-            usage_chunk: self.usage_chunk.clone(),
+            spent: self.spent,
             chunks: 0,
             expected: self.expected,
         }
@@ -112,11 +113,14 @@ impl Transcript {
             self.begun = Some(self.envelope(view.id, view.created));
         }
         match view.usage {
-            Some(_) if chunk.is_final_usage(self) => {
+            Some(usage) if chunk.is_final_usage(self) => {
                 self.has_usage = true;
-                self.usage_chunk = Some(chunk.data.clone());
+                self.spent = Usage::of(usage);
             }
-            Some(usage) => self.usage = Some(usage.get().to_owned()),
+            Some(usage) => {
+                self.usage = Some(usage.get().to_owned());
+                self.spent = Usage::of(usage);
+            }
             None => {}
         }
         for (at, choice) in view.choices.iter().flatten().enumerate() {
@@ -184,6 +188,11 @@ impl Transcript {
     /// Whether the client has had its usage chunk.
     pub fn has_usage(&self) -> bool {
         self.has_usage
+    }
+
+    /// What the stream told of the tokens that were used.
+    pub fn spent(&self) -> Option<Usage> {
+        self.spent
     }
 
     /// Whether the stream told the usage, in whichever way.

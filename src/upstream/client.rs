@@ -17,10 +17,14 @@ use hyper::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout_at};
 
-use crate::fox::Failure;
+use crate::{
+    fox::Failure,
+    metrics::{Call, Metrics, Trouble},
+};
 
 use super::{
-    Key, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody, pool::Pool,
+    Key, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody, health::Health,
+    pool::Pool,
 };
 
 const AGENT: HeaderValue =
@@ -30,11 +34,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// FoxAPI, with a pool of connections to it. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     settings: Arc<Settings>,
     /// The base URL's path without a slash at its end, which is mostly nothing.
     prefix: Arc<str>,
     key: Option<Key>,
+    metrics: Metrics,
+    pub(super) health: Health,
 }
 
 /// Why there can be no connection to the upstream, ever.
@@ -60,6 +66,14 @@ pub(super) enum NoReply {
 }
 
 impl NoReply {
+    pub(super) fn trouble(&self) -> Trouble {
+        match self {
+            Self::NotConnected(_) => Trouble::Connect,
+            Self::Broken(_) => Trouble::Cut,
+            Self::TooLong(_) => Trouble::Unreadable,
+        }
+    }
+
     pub(super) fn cause(self) -> String {
         match self {
             Self::NotConnected(cause) | Self::Broken(cause) | Self::TooLong(cause) => cause,
@@ -87,7 +101,7 @@ impl Reply {
 
 impl Upstream {
     /// Reads `ca_file`; connects to nothing yet.
-    pub fn new(settings: Settings) -> Result<Self, Setup> {
+    pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, Setup> {
         let more = match &settings.ca_file {
             None => Vec::new(),
             Some(path) => read_certificates(path).map_err(|cause| Setup::CaFile {
@@ -106,6 +120,8 @@ impl Upstream {
             prefix: settings.base_url.path().trim_end_matches('/').into(),
             settings: Arc::new(settings),
             key,
+            metrics,
+            health: Health::default(),
         })
     }
 
@@ -156,29 +172,54 @@ impl Upstream {
     }
 
     /// Sends a request and reads its whole reply, within `upstream.request_timeout` and `upstream.max_reply`.
-    pub(super) async fn call(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
-        self.call_by(None, request).await
+    pub(super) async fn call(
+        &self,
+        call: Call,
+        request: Request<RequestBody>,
+    ) -> Result<Reply, NoReply> {
+        self.call_by(None, call, request).await
     }
 
     /// The same, and before `deadline` (`task.deadline`) if there is one.
     pub(super) async fn call_by(
         &self,
         deadline: Option<Instant>,
+        call: Call,
         request: Request<RequestBody>,
     ) -> Result<Reply, NoReply> {
         let limit = self.settings.request_timeout;
         let at = Instant::now() + limit;
         let earlier = deadline.filter(|deadline| *deadline < at);
         // Pinned here, because it is large and would be moved into the time-out.
-        let call = pin!(self.exchange(request));
-        timeout_at(earlier.unwrap_or(at), call)
-            .await
-            .unwrap_or_else(|_| {
+        let exchange = pin!(self.exchange(request));
+        match timeout_at(earlier.unwrap_or(at), exchange).await {
+            Ok(Ok(reply)) if reply.status.as_u16() < 300 => Ok(reply),
+            Ok(replied) => {
+                let trouble = match &replied {
+                    Ok(reply) => Trouble::Status(reply.status.as_u16()),
+                    Err(error) => error.trouble(),
+                };
+                self.metrics.upstream_error(call, trouble);
+                replied
+            }
+            Err(_) => {
+                self.metrics.upstream_error(call, Trouble::Timeout);
                 Err(NoReply::Broken(match earlier {
                     Some(_) => "no reply before 'task.deadline'".into(),
                     None => format!("no reply within {limit:?} ('upstream.request_timeout')"),
                 }))
-            })
+            }
+        }
+    }
+
+    /// Something went wrong with a call that is not made by [`Self::call`], or behind its reply.
+    pub(super) fn count(&self, call: Call, trouble: Trouble) {
+        self.metrics.upstream_error(call, trouble);
+    }
+
+    /// A task's stream broke off.
+    pub fn count_cut(&self) {
+        self.count(Call::Stream, Trouble::Cut);
     }
 
     async fn exchange(&self, request: Request<RequestBody>) -> Result<Reply, NoReply> {
@@ -203,11 +244,16 @@ impl Upstream {
     }
 
     /// Sends a request and reads the head of its reply.
-    pub(super) fn send(
+    pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<UpstreamBody>, NoReply>> + Send + '_ {
-        self.pool.send(request)
+    ) -> Result<Response<UpstreamBody>, NoReply> {
+        let sent = self.pool.send(request).await;
+        match &sent {
+            Err(NoReply::NotConnected(_)) => self.health.is_not_reached(),
+            _ => self.health.is_alive(),
+        }
+        sent
     }
 }
 

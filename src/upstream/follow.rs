@@ -6,7 +6,10 @@ use hyper::{
 };
 
 use super::{Key, Upstream, UpstreamBody};
-use crate::fox::{Task, paths};
+use crate::{
+    fox::{Task, paths},
+    metrics::{Call, Trouble},
+};
 
 /// Why a stream is not open. The text is for the operator.
 #[derive(Debug)]
@@ -58,9 +61,12 @@ impl Upstream {
         request
             .headers_mut()
             .insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let reply = self.send(request).await.map_err(|error| NotOpened {
-            retry_after: None,
-            cause: error.cause(),
+        let reply = self.send(request).await.map_err(|error| {
+            self.count(Call::Stream, error.trouble());
+            NotOpened {
+                retry_after: None,
+                cause: error.cause(),
+            }
         })?;
         let (head, body) = reply.into_parts();
         let kind = head
@@ -71,6 +77,13 @@ impl Upstream {
         if head.status.is_success() && kind.starts_with("text/event-stream") {
             return Ok(body);
         }
+        self.count(
+            Call::Stream,
+            match head.status.is_success() {
+                true => Trouble::Unreadable,
+                false => Trouble::Status(head.status.as_u16()),
+            },
+        );
         Err(NotOpened {
             retry_after: super::client::retry_after(&head.headers),
             cause: format!("status {}, content type {kind}", head.status),
@@ -96,15 +109,18 @@ mod tests {
     use crate::{fox::State, upstream::Settings};
 
     fn resolve(base: &str, url: Option<&str>) -> Option<String> {
-        let upstream = Upstream::new(Settings {
-            base_url: base.parse().unwrap(),
-            api_key: None,
-            ca_file: None,
-            connect_timeout: Duration::from_secs(1),
-            request_timeout: Duration::from_secs(1),
-            max_reply: 1,
-            models_cache: Duration::ZERO,
-        })
+        let upstream = Upstream::new(
+            Settings {
+                base_url: base.parse().unwrap(),
+                api_key: None,
+                ca_file: None,
+                connect_timeout: Duration::from_secs(1),
+                request_timeout: Duration::from_secs(1),
+                max_reply: 1,
+                models_cache: Duration::ZERO,
+            },
+            crate::metrics::Metrics::new("0"),
+        )
         .unwrap();
         let task = Task {
             id: "t".into(),

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Key, Upstream, UpstreamBody, body::RequestBody, client::NoReply, forward_headers as headers,
 };
+use crate::metrics::{Call, Trouble};
 
 /// Why there is no reply to pass on. The texts are for the operator.
 #[derive(Debug)]
@@ -73,8 +74,13 @@ impl Upstream {
         *request.headers_mut() = headers;
         let limit = self.settings().request_timeout;
         let reply = tokio::select! {
-            reply = self.send(request) => reply?,
-            () = turn_taken_for(limit, upstreams_turn) => return Err(ForwardError::TimedOut(limit)),
+            reply = self.send(request) => {
+                reply.inspect_err(|error| self.count(Call::Relay, error.trouble()))?
+            }
+            () = turn_taken_for(limit, upstreams_turn) => {
+                self.count(Call::Relay, Trouble::Timeout);
+                return Err(ForwardError::TimedOut(limit));
+            }
         };
         let (mut head, body) = reply.into_parts();
         if head.status.is_informational() {

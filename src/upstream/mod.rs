@@ -7,6 +7,7 @@ mod connection;
 mod follow;
 mod forward;
 mod forward_headers;
+mod health;
 mod key;
 mod models;
 mod pool;

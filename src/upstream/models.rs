@@ -4,7 +4,10 @@ use bytes::Bytes;
 use hyper::Method;
 
 use super::{Key, Upstream};
-use crate::fox::{Failure, paths};
+use crate::{
+    fox::{Failure, paths},
+    metrics::Call,
+};
 
 /// Why there is no model list.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ impl Upstream {
         let no_reply = |error: super::client::NoReply| ModelsError::NoReply(error.cause());
         let target = self.target(paths::MODELS).map_err(no_reply)?;
         let reply = self
-            .call(Self::request(Method::GET, target, key, None))
+            .call(Call::Models, Self::request(Method::GET, target, key, None))
             .await
             .map_err(no_reply)?;
         if reply.status.is_success() {

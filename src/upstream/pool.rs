@@ -94,6 +94,14 @@ impl Pool {
         }
     }
 
+    pub(super) fn connector(&self) -> Connector {
+        self.connector.clone()
+    }
+
+    pub(super) fn origin(&self) -> Uri {
+        self.origin.clone()
+    }
+
     /// A pool for the same origin, without connections.
     pub(super) fn emptied(&self) -> Self {
         Self {

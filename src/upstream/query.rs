@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     fox::{Failure, State, Task, paths},
+    metrics::Call,
     task::Report,
 };
 
@@ -18,7 +19,7 @@ impl Upstream {
             Err(error) => return trouble(id, &error.cause()),
         };
         match self
-            .call(Self::request(Method::GET, target, key, None))
+            .call(Call::Query, Self::request(Method::GET, target, key, None))
             .await
         {
             Ok(reply) => read(key, id, &reply),

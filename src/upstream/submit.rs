@@ -10,6 +10,7 @@ use super::{
 use crate::{
     api_error::Said,
     fox::{Failure, State, Submission, Task, paths},
+    metrics::Call,
 };
 
 /// A task that was just bought.
@@ -70,7 +71,7 @@ impl Upstream {
             }
         };
         let request = Self::request(Method::POST, target, key, Some(submission.body().clone()));
-        match self.call_by(Some(deadline), request).await {
+        match self.call_by(Some(deadline), Call::Submit, request).await {
             Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {
                 Err(SubmitError::NotConnected { submission, cause })

@@ -5,6 +5,7 @@ use super::{Key, Upstream};
 use crate::{
     fox::{Failure, paths},
     json::{RawObject, quote},
+    metrics::Call,
 };
 
 /// Why a file could not be uploaded.
@@ -35,7 +36,7 @@ impl Upstream {
             quote(file_name)
         );
         let request = Self::request(Method::POST, target, key, Some(Bytes::from(body)));
-        let reply = self.call(request).await.map_err(no_reply)?;
+        let reply = self.call(Call::Upload, request).await.map_err(no_reply)?;
         if !reply.status.is_success() {
             return Err(UploadError::Refused {
                 status: reply.status.as_u16(),

@@ -11,4 +11,5 @@ mod check;
 mod key;
 mod running;
 mod sources;
+mod supervised;
 mod usage;

@@ -25,6 +25,7 @@ mod kept_alive;
 mod limits;
 mod measure;
 mod memory;
+mod metrics;
 mod models;
 mod orphans;
 mod other_hosts;

@@ -77,7 +77,7 @@ pub(in crate::config) const ADMIN_LISTEN: Key = Key {
     default: None,
     form: Form::Text,
     expected: "an IP address and a port of its own, such as \"127.0.0.1:9090\" or \"0.0.0.0:9090\"",
-    why: "Where supervisors ask GET /livez and GET /readyz; keep clients away from it.",
+    why: "Where supervisors ask GET /livez, GET /readyz and GET /metrics; keep clients away from it.",
 };
 pub(in crate::config) const PASSTHROUGH_PATHS: Key = Key {
     name: "passthrough.paths",

@@ -49,7 +49,7 @@ impl Pursuit {
             cause,
             "an event of the task's stream was skipped"
         );
-        self.target.context.malformed.add_one();
+        self.target.context.course.add_malformed();
         self.telling.miss();
         None
     }
@@ -112,6 +112,7 @@ impl Pursuit {
     /// The client has been told of a chunk, if it was new.
     fn on_told(&mut self, now: Duration, is_new: bool) -> Step {
         self.limits.heard(self.accepted + now);
+        self.target.context.course.note_first(now);
         // What was to be forwarded has been told.
         match self.machine.on(now, Event::Chunk { is_new }) {
             Step::Forward => Step::Read,
