@@ -138,7 +138,7 @@ fn with_clients(config: &mut Config) {
             None,
         ),
         entry("two-a-minute", "fbk-two-a-minute-77a1c2", a_minute(2), None),
-        entry("paced", "fbk-thirty-a-minute-5be0", a_minute(30), None),
+        entry("paced", "fbk-ten-a-minute-5be0", a_minute(10), None),
         entry(
             "only-gpt",
             "fbk-only-gpt-40f2",

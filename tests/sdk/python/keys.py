@@ -8,8 +8,8 @@ from support import client
 
 # As the test lists them.
 UNLIMITED = "fbk-unlimited-1c9e7d3a"
-TWO_AT_ONCE = "fbk-two-a-minute-77a1c2"
-PACED = "fbk-thirty-a-minute-5be0"
+TWO_A_MINUTE = "fbk-two-a-minute-77a1c2"
+PACED = "fbk-ten-a-minute-5be0"
 ONLY_GPT = "fbk-only-gpt-40f2"
 
 
@@ -57,8 +57,8 @@ def a_model_that_is_not_allowed_is_a_permission_error():
 @check
 def a_limit_that_is_reached_is_a_rate_limit_error():
     for left in ("1", "0"):
-        assert ask(TWO_AT_ONCE).headers["x-ratelimit-remaining-requests"] == left
-    error = failure(openai.RateLimitError, TWO_AT_ONCE)
+        assert ask(TWO_A_MINUTE).headers["x-ratelimit-remaining-requests"] == left
+    error = failure(openai.RateLimitError, TWO_A_MINUTE)
     assert (error.code, error.type) == ("rate_limit_exceeded", "requests")
     assert "two-a-minute" in error.message
     headers = error.response.headers
@@ -69,19 +69,19 @@ def a_limit_that_is_reached_is_a_rate_limit_error():
 
 @check
 def the_sdk_waits_as_it_is_told_and_is_served():
-    for _ in range(60):
+    told = 0
+    # A slow machine may come too late to be refused again; then it is the next one's turn.
+    while told < 4:
         try:
             ask(PACED)
         except openai.RateLimitError as error:
             told = int(error.response.headers["retry-after-ms"]) / 1000
-            break
-    else:
-        raise AssertionError("no limit")
     began = time.monotonic()
     with buys(1):
-        assert ask(PACED, max_retries=2).http_response.request.headers["x-stainless-retry-count"] == "1"
+        served = ask(PACED, max_retries=2)
     waited = time.monotonic() - began
-    assert waited > 0.9, f"{waited} of {told}"
+    assert served.http_response.request.headers["x-stainless-retry-count"] == "1"
+    assert waited > 1, f"{waited} of {told}"
 
 
 run()
