@@ -10,7 +10,7 @@
 //! | 2 | [`openai`] (the client's words), [`fox`] (the upstream's words), [`sse`] |
 //! | 3 | [`api_error`], [`task`] (the life of one task, as a state machine) |
 //! | 4 | [`translate`] (words into words, pure), [`metrics`] (what is counted) |
-//! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request) |
+//! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request), [`keys`] (who the clients are, and how much they may have) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
 //! | 8 | [`config`], [`admin`] (what a supervisor asks) |
@@ -23,6 +23,7 @@ pub mod api_error;
 pub mod config;
 pub mod fox;
 pub mod json;
+pub mod keys;
 pub mod ledger;
 pub mod metrics;
 pub mod openai;

@@ -13,6 +13,7 @@ Examples:
   foxbridge                             serve, with ./proxy.toml where there is one
   foxbridge serve --config /etc/foxbridge/proxy.toml --listen 0.0.0.0:8080
   foxbridge check --config proxy.toml   every fault at once, or the settings in force
+  foxbridge key --name team-a           a key for a client, and its entry for server.keys_file
 
 Environment:
   Every setting of proxy.toml is also a variable: upstream.api_key is FOXBRIDGE_UPSTREAM_API_KEY.
@@ -44,6 +45,8 @@ pub(super) enum Command {
     Simulate(Simulate),
     /// Check a configuration: report every fault, or print the settings in force
     Check(Configuration),
+    /// Make a key for a client, and its entry for the file that server.keys_file names
+    Key(Key),
     /// Ask a running foxbridge whether it is ready, and exit with 0 or 1: for images without a shell
     Healthcheck(Healthcheck),
 }
@@ -118,6 +121,16 @@ impl Configuration {
             flags: set.chain(named).collect(),
         }
     }
+}
+
+#[derive(Args)]
+pub(super) struct Key {
+    /// Make no key; read one from standard input, and print its entry alone
+    #[arg(long)]
+    pub(super) hash: bool,
+    /// What the log and the client call the key
+    #[arg(long, value_name = "NAME", default_value = "team-a")]
+    pub(super) name: String,
 }
 
 #[derive(Args)]

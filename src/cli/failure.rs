@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     Output(io::Error),
     #[error("the operating system refused what every command needs: {0}")]
     Runtime(io::Error),
+    /// Never with the key itself.
+    #[error("no key was made: {0}")]
+    Key(&'static str),
     #[error("not healthy: {0}")]
     Unhealthy(String),
     #[error("stopped at once by a second signal; requests in flight were cut")]
@@ -35,7 +38,7 @@ impl Failure {
     /// 2 for what the caller wrote, 1 for what went wrong later.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Configuration(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Configuration(_) | Self::Key(_) => ExitCode::from(2),
             Self::Listen { .. }
             | Self::Start(_)
             | Self::Simulator(_)

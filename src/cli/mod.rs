@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod failure;
 mod healthcheck;
+mod key;
 mod open_files;
 pub(crate) mod output;
 mod serve;
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         Some(Command::Serve(configuration)) => serve::run(&configuration),
         Some(Command::Check(configuration)) => check::run(&configuration),
         Some(Command::Healthcheck(arguments)) => healthcheck::run(&arguments),
+        Some(Command::Key(flags)) => key::run(&flags),
         Some(Command::Demo(flags)) => demo::run(&flags),
         Some(Command::Simulate(flags)) => simulate::run(&flags),
     }

@@ -37,10 +37,14 @@ pub(super) fn guarded_text(text: &str) -> String {
 }
 
 fn looks_like_a_key(text: &str) -> bool {
-    text.match_indices("sk-").any(|(at, _)| {
+    let begins = |(at, _)| {
         let before = text[..at].chars().next_back();
         before.is_none_or(|c| !c.is_alphanumeric())
-    })
+    };
+    // FoxAPI's, and those that are made here for clients.
+    ["sk-", "fbk-"]
+        .iter()
+        .any(|prefix| text.match_indices(prefix).any(begins))
 }
 
 fn render(value: &Value, show: &dyn Fn(&str) -> String) -> String {
@@ -118,6 +122,7 @@ mod tests {
         for (text, shown) in [
             ("sk-live-1", MASK),
             ("Bearer sk-live-1", MASK),
+            ("fbk-0123", MASK),
             ("https://api.example/?key=sk-live-1", MASK),
             ("https://me:pass@host/x", "https://********@host/x"),
             ("me:p@ss@host", "********@host"),

@@ -5,6 +5,7 @@
 
 mod address;
 mod by_model;
+mod client_keys;
 mod effective;
 mod fault;
 mod files;
@@ -19,6 +20,7 @@ mod warnings;
 
 use std::net::SocketAddr;
 
+pub use client_keys::is_client_name;
 pub use effective::Effective;
 pub use fault::{Fault, Faults};
 pub use sources::{File, Flag, Sources};

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, num::NonZero, thread};
 use figment::{Figment, value::Value};
 
 use super::{
-    Config, address, by_model,
+    Config, address, by_model, client_keys,
     fault::Fault,
     files,
     keys::{self, Form, Key},
@@ -171,6 +171,7 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let sync_keepalive = reader.required(&keys::SERVER_SYNC_KEEPALIVE, parse::optional_keepalive);
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
+    let clients = clients(reader);
     Some(server::Settings {
         threads: threads?.unwrap_or_else(half_the_cores),
         max_body: max_body?,
@@ -182,7 +183,24 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
         sync_keepalive: sync_keepalive?,
         cors_origins: cors_origins?,
         passthrough: passthrough?,
+        clients: clients?,
     })
+}
+
+/// The outer option is empty after a fault, the inner one where clients need no key of this proxy's.
+fn clients(reader: &mut Reader<'_>) -> Option<Option<Vec<crate::keys::Entry>>> {
+    let list = reader.optional(&keys::SERVER_KEYS_FILE, |value| {
+        client_keys::List::read(&parse::path(value)?)
+    })?;
+    let Some(list) = list else { return Some(None) };
+    if !reader.is_set(&keys::UPSTREAM_API_KEY) && !reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
+        reader.fault(
+            &keys::SERVER_KEYS_FILE,
+            "upstream.api_key to be set too, because a client's own key never goes to FoxAPI"
+                .to_owned(),
+        );
+    }
+    list.entries(reader.faults).map(Some)
 }
 
 /// Of those that the cgroup and the affinity of this process allow. The other half is for whoever is served, and threads

@@ -40,6 +40,16 @@ pub(super) fn variable(unknown: &str) -> String {
     expected("the variable of a known setting", meant)
 }
 
+/// What to expect instead of an unknown member of a table that has these.
+pub(super) fn member(unknown: &str, known: &[&str]) -> String {
+    let all = known.join(", ");
+    let meant = closest(unknown, known.iter().map(|&name| name.to_owned()));
+    match meant {
+        Some(meant) => format!("only {all}; did you mean {meant}?"),
+        None => format!("only {all}"),
+    }
+}
+
 fn expected(what: &str, meant: Option<String>) -> String {
     match meant {
         Some(meant) => format!("{what}; did you mean {meant}?"),

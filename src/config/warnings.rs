@@ -13,9 +13,11 @@ impl Config {
     /// One sentence or two for each setting that an operator should look at again.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.upstream.api_key.is_some() && !self.listen.ip().is_loopback() {
+        let is_open = self.upstream.api_key.is_some() && self.server.clients.is_none();
+        if is_open && !self.listen.ip().is_loopback() {
             warnings.push(format!(
-                "listening on {} with an upstream key configured: anyone who reaches this address spends that key",
+                "listening on {} with an upstream key configured: anyone who reaches this address spends that key, unless \
+                 'server.keys_file' gives clients keys of their own",
                 self.listen
             ));
         }

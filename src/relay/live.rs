@@ -11,8 +11,21 @@ use crate::{
     api_error::{ApiError, Retry},
     sse::KEEP_ALIVE,
     task::Ending,
-    translate::{self, Mismatch},
+    translate::{self, Mismatch, Transcript},
 };
+
+/// A whole answer that a client was told.
+pub struct Told<'a> {
+    pub chunks: u64,
+    transcript: &'a Transcript,
+}
+
+impl Told<'_> {
+    /// How many bytes of text it is.
+    pub fn length(&self) -> usize {
+        self.transcript.length()
+    }
+}
 
 /// Bridges a task's stream to the client: the pieces of an event stream, each to be written as soon as it is there.
 ///
@@ -20,11 +33,11 @@ use crate::{
 /// its last frame is an error. The task
 /// is pursued only as fast as the pieces are taken, and no longer than this stream lives.
 ///
-/// `report` is called once at the end, with the number of chunks or the error that the client was told; it is dropped
-/// uncalled when the client leaves first.
+/// `report` is called once at the end, with what was told or the error that the client was told; it is dropped uncalled
+/// when the client leaves first.
 pub fn live<R>(pursuit: Attended, report: R) -> impl Stream<Item = Bytes> + Send
 where
-    R: FnOnce(Result<u64, &ApiError>) + Send,
+    R: FnOnce(Result<Told<'_>, &ApiError>) + Send,
 {
     stream::unfold(Some((pursuit, report)), |state| async move {
         let (mut pursuit, report) = state?;
@@ -38,7 +51,7 @@ where
 
 fn last_piece(
     pursuit: &mut Pursuit,
-    report: impl FnOnce(Result<u64, &ApiError>),
+    report: impl FnOnce(Result<Told<'_>, &ApiError>),
     ending: &Ending,
 ) -> Bytes {
     match owed(pursuit, ending) {
@@ -46,7 +59,10 @@ fn last_piece(
             note_usage(pursuit, ending);
             let count = pursuit.chunks() + chunks.len() as u64;
             pursuit.telling().finish(chunks, unix_now());
-            report(Ok(count));
+            report(Ok(Told {
+                chunks: count,
+                transcript: pursuit.telling().transcript(),
+            }));
         }
         Err(error) => {
             let is_final = matches!(ending, Ending::Failed(_));

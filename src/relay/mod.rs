@@ -18,7 +18,7 @@ mod wait;
 
 pub use course::Course;
 pub use histories::Histories;
-pub use live::live;
+pub use live::{Told, live};
 pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    keys::Client,
     metrics::{Answered, Metrics},
     relay::Course,
 };
@@ -45,6 +46,8 @@ struct Noted {
     watchdog: Watchdog,
     leash: Option<Leash>,
     slot: Option<Slot>,
+    /// Whose key it came with, where this proxy has clients of its own.
+    client: Option<Client>,
 }
 
 impl Access {
@@ -73,6 +76,7 @@ impl Access {
             watchdog,
             leash: None,
             slot: None,
+            client: None,
         }))
     }
 
@@ -109,6 +113,15 @@ impl Access {
         self.0.slot.clone()
     }
 
+    /// The request comes from one of this proxy's own clients.
+    pub(super) fn set_client(&mut self, client: Client) {
+        self.0.client = Some(client);
+    }
+
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.0.client.as_ref()
+    }
+
     /// From here to [`Access::set_task`], nobody knows whether a task was made.
     pub(super) fn set_submitting(&mut self) {
         self.0.is_submitting = true;
@@ -142,17 +155,17 @@ impl Access {
         noted.is_finished = true;
         let (status, malformed) = (status.as_u16(), noted.course.malformed());
         noted.count(status);
-        if let Some(reason) = error.and_then(|error| refusal(error.code.as_deref()?)) {
+        if let Some(reason) = error.and_then(refusal) {
             noted.metrics.refused(reason);
         }
         match error {
             None => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                model = noted.model, task = noted.task, malformed, "answered"
+                key = noted.key(), model = noted.model, task = noted.task, malformed, "answered"
             ),
             Some(error) => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
+                key = noted.key(), model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
                 error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
@@ -162,6 +175,11 @@ impl Access {
 impl Noted {
     fn id(&self) -> &str {
         self.request_id.to_str().unwrap_or("-")
+    }
+
+    /// What the operator calls the key.
+    fn key(&self) -> Option<&str> {
+        self.client.as_ref().map(Client::name)
     }
 
     fn milliseconds(&self) -> u64 {
@@ -201,24 +219,26 @@ impl Drop for Noted {
         if !self.is_finished && self.is_submitting && self.task.is_none() {
             tracing::warn!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                model = self.model, "the client left during the submit: a task may have been made and billed"
+                key = self.key(), model = self.model, "the client left during the submit: a task may have been made and billed"
             );
         } else if !self.is_finished {
             tracing::info!(
                 id = self.id(), method = %self.method, path = self.path, ms = self.milliseconds(),
-                model = self.model, task = self.task, malformed = self.course.malformed(), "the client left"
+                key = self.key(), model = self.model, task = self.task, malformed = self.course.malformed(), "the client left"
             );
         }
     }
 }
 
 /// Why a request was refused by foxbridge itself, in a word for the metrics.
-fn refusal(code: &str) -> Option<&'static str> {
-    Some(match code {
+fn refusal(error: &ApiError) -> Option<&'static str> {
+    Some(match error.code.as_deref()? {
         "server_overloaded" => "overloaded",
         "server_shutting_down" => "shutting_down",
         "ledger_unavailable" => "ledger",
         "invalid_api_key" => "key",
+        // The upstream's limits are of another kind.
+        "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "limit",
         _ => return None,
     })
 }

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{
     App,
     access::Access,
-    body, credentials,
+    body, clients, credentials,
     order::Order,
-    purchase,
+    purchase::{self, Needs},
     reply::{self, Reply},
     responses::Shelved,
     route::refuse,
@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    keys::Reserved,
     ledger::{Claim, Receipt},
     openai::{ChatRequest, RequestFault},
-    relay::{self, Attended, Context, Purpose},
+    relay::{self, Attended, Context, Purpose, Told},
     translate::{self, Dialect, Identity},
     upstream::Key,
 };
@@ -130,6 +131,8 @@ pub(super) struct Accepted {
     pub(super) follows: bool,
     /// What the reply says about how the request was served.
     pub(super) headers: HeaderMap,
+    /// The tokens that its client has taken for it, if these are limited and it was bought just now.
+    pub(super) reserved: Option<Reserved>,
 }
 
 /// What a request wants.
@@ -161,6 +164,7 @@ pub(super) async fn accept(
     let mut request = ChatRequest::parse(chat)?;
     request.asks_for_reasoning |= reasoning;
     access.set_model(&request.model);
+    clients::check_model(app, access.client(), &request.model)?;
     let mut draft = translate::draft(&request, chat, &app.models)?;
     let (follows, upstream_model) = (draft.follows, draft.model.to_string());
     let adjustments = std::mem::take(&mut draft.adjustments);
@@ -179,7 +183,8 @@ pub(super) async fn accept(
         follows,
         purpose,
     };
-    let purchase = purchase::find_or_buy(app, order, claim, draft, access).await;
+    let needs = Needs::of(&request, chat);
+    let purchase = purchase::find_or_buy(app, order, claim, draft, needs, access).await;
     let purchase = purchase.map_err(|error| with_part(error, &request))?;
     let identity = purchase.identity;
     access.set_task(&identity.task);
@@ -201,6 +206,7 @@ pub(super) async fn accept(
         purpose,
         follows,
         headers,
+        reserved: purchase.reserved,
     })
 }
 
@@ -216,16 +222,21 @@ pub(super) fn stream(
         mut pursuit,
         receipt,
         headers,
+        reserved,
         ..
     } = accepted;
     pursuit.speak(dialect);
-    let report = move |told: Result<u64, &ApiError>| {
-        access.finish(StatusCode::OK, told.err());
+    let report = move |told: Result<Told<'_>, &ApiError>| {
+        let usage = access.course().usage();
+        access.finish(StatusCode::OK, told.as_ref().err().copied());
         if let Some(shelved) = shelved {
             shelved.settle();
         }
-        if told.is_ok() {
+        if let Ok(told) = told {
             receipt.delivered();
+            if let Some(reserved) = reserved {
+                reserved.settle(usage, told.length());
+            }
         }
     };
     let mut reply = reply::events(relay::live(pursuit, report));

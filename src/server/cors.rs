@@ -12,7 +12,9 @@ use crate::api_error::ApiError;
 
 /// The headers of ours that a script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, x-should-retry, openai-processing-ms, x-foxbridge-task-id, x-foxbridge-model, x-foxbridge-adjusted",
+    "x-request-id, retry-after, retry-after-ms, x-should-retry, openai-processing-ms, x-foxbridge-task-id, \
+     x-foxbridge-model, x-foxbridge-adjusted, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+     x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
 );
 
 /// The caller's origin, if its scripts may call.

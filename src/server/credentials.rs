@@ -19,7 +19,7 @@ pub(super) fn upstream_key(app: &App, headers: &HeaderMap) -> Result<Key, ApiErr
     })
 }
 
-fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.trim().split_once(' ')?;
     scheme

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod chat;
+mod clients;
 mod completions;
 mod connection;
 mod cors;
@@ -42,6 +43,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    keys,
     ledger::Ledger,
     metrics::{Levels, Metrics},
     relay::{self, Orphans},
@@ -61,6 +63,8 @@ pub struct App {
     pub draining: CancellationToken,
     catalog: Arc<models::Catalog>,
     slots: slots::Slots,
+    /// Who may call; `None`: whoever likes.
+    clients: Option<Arc<keys::Ring>>,
     /// How many connections clients have.
     connections: Arc<AtomicUsize>,
 }
@@ -77,6 +81,7 @@ impl App {
     ) -> Self {
         let catalog = Arc::new(models::Catalog::new(upstream.models_cache()));
         let slots = slots::Slots::new(settings.max_in_flight);
+        let clients = settings.clients.clone().map(keys::Ring::new).map(Arc::new);
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
@@ -98,6 +103,7 @@ impl App {
             draining: CancellationToken::new(),
             catalog,
             slots,
+            clients,
             connections: Arc::default(),
         }
     }
@@ -135,6 +141,7 @@ impl App {
             draining: self.draining.clone(),
             catalog: self.catalog.clone(),
             slots: self.slots.clone(),
+            clients: self.clients.clone(),
             connections: self.connections.clone(),
         }
     }

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use super::{
     App,
     access::Access,
-    credentials,
+    clients, credentials,
     reply::{self, Reply},
 };
 use crate::{
     api_error::{ApiError, Retry},
+    keys::Client,
     translate::{self, Model},
     upstream::{Key, ModelsError},
 };
@@ -60,9 +61,17 @@ impl Catalog {
 }
 
 /// `GET /v1/models`.
-pub(super) async fn list(app: &App, headers: &HeaderMap) -> Result<Reply, ApiError> {
+pub(super) async fn list(
+    app: &App,
+    headers: &HeaderMap,
+    client: Option<&Client>,
+) -> Result<Reply, ApiError> {
     let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
-    let entries: Vec<&str> = models.iter().map(|model| model.json.as_str()).collect();
+    let entries: Vec<&str> = models
+        .iter()
+        .filter(|model| clients::check_model(app, client, &model.id).is_ok())
+        .map(|model| model.json.as_str())
+        .collect();
     Ok(reply::json(format!(
         r#"{{"object":"list","data":[{}]}}"#,
         entries.join(",")
@@ -81,7 +90,9 @@ pub(super) async fn retrieve(
     let named = |name: &str| models.iter().find(|model| model.id == name);
     // A name that an alias pattern covers is served although no list can show it.
     let behind_alias = || Some(named(&app.models.upstream_model(id)?)?.renamed(id));
+    let is_allowed = clients::check_model(app, access.client(), id).is_ok();
     let found = named(id).cloned().or_else(behind_alias);
+    let found = found.filter(|_| is_allowed);
     match found {
         Some(model) => Ok(reply::json(model.json)),
         None => Err(ApiError {

@@ -5,7 +5,9 @@ use super::{App, access::Access, insist::Insist, order::Order};
 use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
+    keys::{self, Reserved},
     ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
+    openai::ChatRequest,
     relay::{self, Attended, NotBought},
     translate::{self, Draft, Identity},
 };
@@ -22,6 +24,27 @@ pub(super) struct Purchase {
     pub(super) said: Said,
     /// Whether the request has found the task that it bought before.
     pub(super) is_found: bool,
+    /// The tokens that its client has taken for it, if these are limited and it was bought just now.
+    pub(super) reserved: Option<Reserved>,
+}
+
+/// How many tokens a request may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    prompt: u64,
+    answer: u64,
+}
+
+impl Needs {
+    /// Of a request whose bytes are `body`: cheap and coarse, to be corrected when its usage is known.
+    pub(super) fn of(request: &ChatRequest, body: &[u8]) -> Self {
+        let limit = request.max_completion_tokens.or(request.max_tokens);
+        let limit = limit.map_or(0, |limit| limit.value);
+        Self {
+            prompt: keys::estimate(body.len()),
+            answer: limit.saturating_mul(request.choices),
+        }
+    }
 }
 
 /// What a request says about its identity, by its headers and body.
@@ -67,6 +90,7 @@ pub(super) async fn find_or_buy(
     order: Order,
     claim: Claim<'_>,
     draft: Draft<'_>,
+    needs: Needs,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     let context = &order.context;
@@ -76,7 +100,7 @@ pub(super) async fn find_or_buy(
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     match claimed {
-        Ok(Claimed::New(intent)) => buy(order, draft, intent, access).await,
+        Ok(Claimed::New(intent)) => buy(order, draft, needs, intent, access).await,
         Ok(Claimed::Bought(bought, receipt)) => {
             let task = Task {
                 id: bought.task,
@@ -91,6 +115,7 @@ pub(super) async fn find_or_buy(
                 receipt,
                 said: Said::default(),
                 is_found: true,
+                reserved: None,
             })
         }
         Ok(Claimed::Ambiguous) => Err(translate::ambiguous(
@@ -112,9 +137,14 @@ pub(super) async fn find_or_buy(
 async fn buy(
     order: Order,
     draft: Draft<'_>,
+    needs: Needs,
     mut intent: Intent,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
+    let mut reserved = match access.client() {
+        Some(client) => client.reserve(needs.prompt, needs.answer)?,
+        None => None,
+    };
     // Until the submit an intent that is dropped leaves nothing behind.
     let urls = tokio::select! {
         biased;
@@ -129,7 +159,12 @@ async fn buy(
     // which leaves the pursuit to the orphans.
     Insist::on(async move {
         let _slot = slot;
-        match relay::submit(&order.context, submission).await {
+        let submitted = relay::submit(&order.context, submission).await;
+        let is_free = matches!(&submitted, Err(NotBought { is_certain, .. }) if *is_certain);
+        if let Some(reserved) = reserved.as_mut().filter(|_| !is_free) {
+            reserved.bought();
+        }
+        match submitted {
             Ok(submitted) => {
                 let bought = Bought {
                     task: submitted.task.id.clone(),
@@ -143,6 +178,7 @@ async fn buy(
                     receipt: intent.bought(bought),
                     said: submitted.said,
                     is_found: false,
+                    reserved,
                 })
             }
             Err(NotBought { error, is_certain }) => {

@@ -27,6 +27,8 @@ use crate::{
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The official SDKs obey it before anything else (WIRE.md, "Retries and time-outs").
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The official SDKs read it before `retry-after`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The upstream task that a request became.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-foxbridge-task-id");
 /// The upstream's name for the model that serves the request.
@@ -172,7 +174,10 @@ pub(super) fn error(error: &ApiError) -> Reply {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         Retry::After(wait) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(sane_seconds(wait)));
+            let milliseconds = sane_milliseconds(wait);
+            let seconds = milliseconds.div_ceil(1000);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(milliseconds));
         }
     }
     if let Some(said) = &error.upstream {
@@ -203,8 +208,8 @@ pub(super) fn close(headers: &mut HeaderMap) {
 }
 
 /// Clients retry at once on 0 and not at all above some minutes, so neither is said (WIRE.md).
-fn sane_seconds(wait: Duration) -> u64 {
-    wait.as_millis().div_ceil(1000).clamp(1, 60) as u64
+fn sane_milliseconds(wait: Duration) -> u64 {
+    wait.as_nanos().div_ceil(1_000_000).clamp(1000, 60_000) as u64
 }
 
 #[cfg(test)]
@@ -215,9 +220,15 @@ mod tests {
     fn retry_advice_is_what_sdks_obey() {
         let error = |retry| super::error(&ApiError::new(429, "t", "c", "m").with_retry(retry));
         assert_eq!(error(Retry::Never).headers()["x-should-retry"], "false");
-        for (wait, seconds) in [(0, "1"), (1, "1"), (1500, "2"), (600_000, "60")] {
+        for (wait, seconds, milliseconds) in [
+            (0, "1", "1000"),
+            (1, "1", "1000"),
+            (1500, "2", "1500"),
+            (600_000, "60", "60000"),
+        ] {
             let reply = error(Retry::After(Duration::from_millis(wait)));
             assert_eq!(reply.headers()["retry-after"], seconds);
+            assert_eq!(reply.headers()["retry-after-ms"], milliseconds);
         }
         assert!(
             error(Retry::AsUsual)

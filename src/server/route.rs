@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use super::{
     App,
     access::Access,
-    body, chat, completions, cors, models, passthrough,
+    body, chat, clients, completions, cors, models, passthrough,
     reply::{self, Reply, ReplyBody},
     responses,
     responses::Verb,
-    slots::{self, Occupying},
+    slots::{self, Occupying, Slot},
     watchdog::Watchdog,
 };
-use crate::api_error::ApiError;
+use crate::{api_error::ApiError, keys::Client};
 
 /// What is served, as a 404 says it.
 const SERVED: &str = "POST /v1/chat/completions, POST /v1/responses, POST /v1/completions, GET /v1/models, \
@@ -48,6 +48,7 @@ pub(super) async fn handle(
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut slot = None;
+    let mut client = None;
 
     let mut reply = if arrival.is_surplus {
         turn_away(&app, &slots::too_many_connections(), request, access)
@@ -61,22 +62,23 @@ pub(super) async fn handle(
     } else {
         let endpoint = Endpoint::of(&request, &app.settings.passthrough);
         access.set_endpoint(endpoint.name());
-        if endpoint.takes_long() {
-            slot = app.slots.take();
-        }
-        match &slot {
-            None if endpoint.takes_long() => {
-                turn_away(&app, &slots::too_many_requests(), request, access)
-            }
-            Some(slot) => {
-                access.occupy(slot.clone());
+        let admitted = clients::known(&app, request.headers()).and_then(|known| {
+            client = known;
+            admit(&app, &endpoint, client.as_ref(), &mut access)
+        });
+        match admitted {
+            Err(error) => turn_away(&app, &error, request, access),
+            Ok(place) => {
+                slot = place;
                 serve(&app, endpoint, request, access).await
             }
-            None => serve(&app, endpoint, request, access).await,
         }
     };
 
     let headers = reply.headers_mut();
+    if let Some(client) = client {
+        clients::tell_limits(&client, headers);
+    }
     headers.insert(reply::REQUEST_ID, request_id);
     if let Some(origin) = origin {
         cors::mark(headers, origin);
@@ -86,6 +88,30 @@ pub(super) async fn handle(
         reply::close(headers);
     }
     reply.map(|body| Occupying::new(body, slot))
+}
+
+/// Gives a request its places: among all, and among those of its client.
+fn admit(
+    app: &App,
+    endpoint: &Endpoint,
+    client: Option<&Client>,
+    access: &mut Access,
+) -> Result<Option<Slot>, ApiError> {
+    if let Some(client) = client {
+        access.set_client(client.clone());
+    }
+    if !endpoint.takes_long() {
+        return Ok(None);
+    }
+    let mut slot = app.slots.take().ok_or_else(slots::too_many_requests)?;
+    if let Some(client) = client {
+        if matches!(endpoint, Endpoint::Relayed) {
+            clients::check_relayed(client)?;
+        }
+        slot = slot.with_permit(client.enter(endpoint.may_buy())?);
+    }
+    access.occupy(slot.clone());
+    Ok(Some(slot))
 }
 
 /// What a request asks for, by its method and path.
@@ -186,6 +212,11 @@ impl Endpoint {
                 | Self::Relayed
         )
     }
+
+    /// Whether it may cost something upstream, which is what a client's `requests_per_minute` bounds.
+    fn may_buy(&self) -> bool {
+        self.takes_long() && !matches!(self, Self::Response(..))
+    }
 }
 
 fn decoded(segment: &str) -> String {
@@ -208,7 +239,7 @@ async fn serve(
             Box::pin(responses::serve(app, verb, &id, request, access)).await
         }
         Endpoint::Models => {
-            let list = Box::pin(models::list(app, request.headers())).await;
+            let list = Box::pin(models::list(app, request.headers(), access.client())).await;
             answer(list, access)
         }
         Endpoint::Model(id) => {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::keys;
+
 /// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -25,4 +27,7 @@ pub struct Settings {
     /// Paths under `/v1/` that are relayed unchanged to the upstream; a `*` at the very end stands for any text, also
     /// none. None of them is a path that is served here.
     pub passthrough: Vec<String>,
+    /// The keys of clients, without which nobody is served; `None`: every client is, with a key of the upstream's or, where
+    /// that is configured, with any.
+    pub clients: Option<Vec<keys::Entry>>,
 }

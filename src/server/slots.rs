@@ -12,7 +12,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use crate::api_error::{ApiError, Retry};
+use crate::{
+    api_error::{ApiError, Retry},
+    keys::Permit,
+};
 
 /// When a refused client should come again. Answers take seconds, and the official SDKs come again only twice.
 const COME_AGAIN: Duration = Duration::from_secs(5);
@@ -29,6 +32,18 @@ pub(super) struct Slots {
 #[derive(Clone)]
 pub(super) struct Slot {
     _held: Arc<(OwnedSemaphorePermit, TaskTrackerToken)>,
+    /// The place among its own client's requests, where these are limited.
+    _permit: Option<Permit>,
+}
+
+impl Slot {
+    /// Holds this place too, until its last clone is dropped.
+    pub(super) fn with_permit(self, permit: Option<Permit>) -> Self {
+        Self {
+            _permit: permit,
+            ..self
+        }
+    }
 }
 
 impl Slots {
@@ -43,6 +58,7 @@ impl Slots {
         let permit = self.free.clone().try_acquire_owned().ok()?;
         Some(Slot {
             _held: Arc::new((permit, self.taken.token())),
+            _permit: None,
         })
     }
 

@@ -40,10 +40,15 @@ pub(super) async fn answer(
         receipt,
         identity,
         headers,
+        reserved,
         ..
     } = accepted;
     let marks_retries = purchase::marks_retries(&head.headers);
-    let completion = completion(pursuit, dialect, identity, shelved);
+    let completion = completion(pursuit, dialect, identity, shelved).inspect_ok(move |answer| {
+        if let Some(reserved) = reserved {
+            reserved.settle(answer.usage, answer.json.len());
+        }
+    });
     // To older clients than of HTTP/1.1 a body that breaks off looks whole.
     let keepalive = app.settings.sync_keepalive;
     let Some(interval) = keepalive.filter(|_| head.version > Version::HTTP_10) else {

@@ -200,6 +200,16 @@ impl Transcript {
         self.has_usage || self.usage.is_some()
     }
 
+    /// How many bytes of text it is.
+    pub fn length(&self) -> usize {
+        let of_call = |call: &ToldCall| call.name.len() + call.arguments.len();
+        let of_choice = |told: &Told| {
+            let calls: usize = told.tool_calls.iter().map(of_call).sum();
+            told.content.len() + told.reasoning.len() + told.refusal.len() + calls
+        };
+        self.choices.iter().map(of_choice).sum()
+    }
+
     /// The envelope of the chunks told so far, else of a first chunk or result with this id and time.
     pub(super) fn envelope(&self, id: Option<Raw>, created: Option<Raw>) -> Envelope {
         if let Some(begun) = &self.begun {

@@ -8,6 +8,7 @@
 
 mod binary;
 mod check;
+mod key;
 mod running;
 mod sources;
 mod supervised;

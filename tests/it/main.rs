@@ -10,6 +10,7 @@
 mod bad_framing;
 mod bad_input;
 mod browsers;
+mod client_keys;
 mod clients;
 mod completions;
 mod crowd;

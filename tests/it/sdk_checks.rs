@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use foxbridge::config::Config;
+use foxbridge::{
+    config::Config,
+    keys::{Entry, Hash, Limits},
+    translate::Pattern,
+};
 
 use crate::sdk::{node, node_with, python, python_with};
 
@@ -112,4 +116,39 @@ async fn openai_python_takes_white_space_for_what_it_is() {
 #[tokio::test]
 async fn openai_node_takes_white_space_for_what_it_is() {
     node_with("node", "late.mjs", kept_alive).await;
+}
+
+fn with_clients(config: &mut Config) {
+    let a_minute = |requests| Limits {
+        requests_per_minute: Some(requests),
+        ..Limits::default()
+    };
+    let entry = |name: &str, key: &str, limits, models: Option<&str>| Entry {
+        name: name.to_owned(),
+        hash: Hash::of(key.as_bytes()),
+        models: models.map(|model| vec![Pattern::new(model).unwrap()]),
+        limits,
+    };
+    config.upstream.api_key = Some("sk-of-the-operator".into());
+    config.server.clients = Some(vec![
+        entry(
+            "unlimited",
+            "fbk-unlimited-1c9e7d3a",
+            Limits::default(),
+            None,
+        ),
+        entry("two-a-minute", "fbk-two-a-minute-77a1c2", a_minute(2), None),
+        entry("paced", "fbk-ten-a-minute-5be0", a_minute(10), None),
+        entry(
+            "only-gpt",
+            "fbk-only-gpt-40f2",
+            Limits::default(),
+            Some("gpt-*"),
+        ),
+    ]);
+}
+
+#[tokio::test]
+async fn openai_python_is_told_of_its_own_keys_limits() {
+    python_with("python", "keys.py", with_clients).await;
 }

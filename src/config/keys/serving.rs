@@ -65,6 +65,13 @@ pub(in crate::config) const SERVER_CORS_ORIGINS: Key = Key {
     expected: "a list of origins such as [\"https://app.example\"], or [\"*\"] alone",
     why: "Web pages whose browsers may call; none by default, [\"*\"] is any.",
 };
+pub(in crate::config) const SERVER_KEYS_FILE: Key = Key {
+    name: "server.keys_file",
+    default: None,
+    form: Form::Text,
+    expected: "a readable TOML file with a [[key]] for each client, as \"foxbridge key\" prints it",
+    why: "Clients' own keys, each with its models and limits; nobody else is served then. None: whoever likes may call.",
+};
 pub(in crate::config) const ADMIN_LISTEN: Key = Key {
     name: "admin.listen",
     default: None,

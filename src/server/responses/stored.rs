@@ -13,7 +13,7 @@ use crate::{
     fox::{State, Task},
     json::quote,
     ledger::Kept,
-    relay::{Context, Purpose, live},
+    relay::{Context, Purpose, Told, live},
     server::{
         App,
         access::Access,
@@ -192,7 +192,7 @@ fn stream(
     pursuit.end_when(kept.cancelled.clone());
     pursuit.speak(Dialect::Events(Box::new(events)));
     let shelved = Shelved::new(app, kept);
-    reply::events(live(pursuit, move |told: Result<u64, &ApiError>| {
+    reply::events(live(pursuit, move |told: Result<Told<'_>, &ApiError>| {
         shelved.settle();
         access.finish(StatusCode::OK, told.err());
     }))

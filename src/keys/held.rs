@@ -1,0 +1,84 @@
+use std::{sync::Arc, time::Instant};
+
+use super::Client;
+use crate::openai::Usage;
+
+/// What a token is taken for where nobody counts them.
+const BYTES_A_TOKEN: u64 = 4;
+
+/// A request's place among those that are answered at the same time, free again when its last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    _held: Arc<Place>,
+}
+
+#[derive(Debug)]
+struct Place(Client);
+
+impl Permit {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            _held: Arc::new(Place(client)),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// Tokens that were taken for a request. They come back where nothing is bought in the end; what was bought keeps them until
+/// it is known how many it used.
+#[derive(Debug)]
+pub struct Reserved {
+    client: Client,
+    taken: u64,
+    prompt: u64,
+    is_bought: bool,
+}
+
+impl Reserved {
+    pub(super) fn new(client: Client, taken: u64, prompt: u64) -> Self {
+        Self {
+            client,
+            taken,
+            prompt,
+            is_bought: false,
+        }
+    }
+
+    /// A task was bought, or may have been.
+    pub fn bought(&mut self) {
+        self.is_bought = true;
+    }
+
+    /// The answer is whole: this is what it used, or, where nobody says so, it has so many bytes.
+    pub fn settle(self, usage: Option<Usage>, bytes: usize) {
+        self.settle_at(usage, bytes, Instant::now());
+    }
+
+    pub(super) fn settle_at(mut self, usage: Option<Usage>, bytes: usize, now: Instant) {
+        self.is_bought = true;
+        let told = usage.map(|usage| usage.input.saturating_add(usage.output));
+        // Nothing is used by no answer, so that is a usage which says nothing.
+        let used = told.filter(|tokens| *tokens > 0);
+        let used = used.unwrap_or_else(|| self.prompt.saturating_add(estimate(bytes)));
+        self.client
+            .give_tokens(self.taken as f64 - used as f64, now);
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.is_bought {
+            self.client.give_tokens(self.taken as f64, Instant::now());
+        }
+    }
+}
+
+/// How many tokens a text of so many bytes is likely to be. Cheap and coarse; it is corrected afterwards.
+pub fn estimate(bytes: usize) -> u64 {
+    bytes as u64 / BYTES_A_TOKEN
+}
