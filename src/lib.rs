@@ -13,7 +13,7 @@
 //! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
-//! | 8 | [`config`], [`admin`] (what a supervisor asks) |
+//! | 8 | [`config`], [`admin`] (what a supervisor asks), [`reload`] (what is read again from files) |
 //! | 9 | [`run`] |
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
@@ -26,6 +26,7 @@ pub mod json;
 pub mod ledger;
 pub mod openai;
 pub mod relay;
+pub mod reload;
 pub mod run;
 pub mod server;
 pub mod simulator;

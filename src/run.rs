@@ -9,7 +9,8 @@ use crate::{
     admin,
     config::Config,
     ledger::{Ledger, OpenError},
-    server::{App, Front, Habits},
+    reload::{Part, Reload},
+    server::{App, Front, Habits, Tls, TlsFault},
     telemetry,
     upstream::{Setup, Upstream},
 };
@@ -27,6 +28,8 @@ pub enum StartError {
     Upstream(#[from] Setup),
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    #[error("{}", told(.0))]
+    Tls(Vec<TlsFault>),
     #[error("the operating system gives no more threads ('server.threads'): {0}")]
     Threads(io::Error),
 }
@@ -52,27 +55,41 @@ pub struct Proxy {
     front: Front,
     draining: CancellationToken,
     ledger: Ledger,
+    reload: Reload,
 }
 
 impl Proxy {
     pub fn new(config: Config) -> Result<Self, StartError> {
+        let tls = config.server.tls.clone().map(Tls::open);
+        let tls = tls.transpose().map_err(StartError::Tls)?;
+        let reload = Reload::of(parts(&config, tls.as_ref()));
         let upstream = Upstream::new(config.upstream)?;
         let ledger = Ledger::open(config.ledger)?;
-        let app = Arc::new(App::new(
+        let mut app = App::new(
             upstream,
             ledger.clone(),
             config.task,
             config.stream,
             config.models,
             config.server,
-        ));
+        );
+        app.tls = tls;
         let draining = app.draining.clone();
-        let front = Front::new(app, HABITS).map_err(StartError::Threads)?;
+        let front = Front::new(Arc::new(app), HABITS).map_err(StartError::Threads)?;
         Ok(Self {
             front,
             draining,
             ledger,
+            reload,
         })
+    }
+
+    /// From here on SIGHUP does not end the process, but has what [`reload`](crate::reload) knows read again.
+    ///
+    /// # Errors
+    /// When the operating system does not deliver it.
+    pub fn heed_hangups(&mut self) -> io::Result<()> {
+        self.reload.heed_hangups()
     }
 
     /// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
@@ -88,6 +105,7 @@ impl Proxy {
         tokio::select! {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
+            never = self.reload.run() => match never {},
         }
         self.ledger.flush().await;
     }
@@ -101,4 +119,20 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     Proxy::new(config)?.serve(listeners, stop).await;
     Ok(())
+}
+
+/// What is read again while it serves.
+fn parts(config: &Config, tls: Option<&Tls>) -> Vec<Part> {
+    let files = config.server.tls.as_ref();
+    let part = files.zip(tls.cloned()).map(|(files, tls)| Part {
+        name: "server.tls_*",
+        files: files.paths(),
+        renew: Box::new(move || tls.renew().map_err(|faults| told(&faults))),
+    });
+    part.into_iter().collect()
+}
+
+fn told(faults: &[TlsFault]) -> String {
+    let faults: Vec<_> = faults.iter().map(TlsFault::to_string).collect();
+    faults.join("; ")
 }

@@ -13,7 +13,12 @@ impl Config {
     /// One sentence or two for each setting that an operator should look at again.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.upstream.api_key.is_some() && !self.listen.ip().is_loopback() {
+        let asks_for_certificates =
+            (self.server.tls.as_ref()).is_some_and(|tls| tls.client_ca.is_some());
+        if self.upstream.api_key.is_some()
+            && !self.listen.ip().is_loopback()
+            && !asks_for_certificates
+        {
             warnings.push(format!(
                 "listening on {} with an upstream key configured: anyone who reaches this address spends that key",
                 self.listen

@@ -17,9 +17,12 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{
     App, Settings,
+    addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
     route::{self, Arrival},
+    slots::Unwelcome,
+    socket::Socket,
     watchdog::Watchdog,
     wire::Wire,
 };
@@ -37,8 +40,10 @@ pub(crate) struct Server(Arc<auto::Builder<TokioExecutor>>);
 pub(crate) struct Admitted {
     /// Its share of the room.
     pub(super) place: OwnedSemaphorePermit,
+    /// Its share of its address, where these are limited.
+    pub(super) share: Option<Share>,
     /// There was no room, so that it is only told so.
-    pub(super) is_surplus: bool,
+    pub(super) unwelcome: Option<Unwelcome>,
     /// By which its end is waited for when foxbridge stops.
     pub(super) watcher: Watcher,
     /// Its part of what its thread has to do.
@@ -72,15 +77,32 @@ impl Server {
         async move {
             let Admitted {
                 place,
-                is_surplus,
+                share,
+                mut unwelcome,
                 watcher,
                 load,
             } = admitted;
+            let read_timeout = app.settings.read_timeout;
+            let socket = match &app.tls {
+                None => Socket::Plain(stream),
+                Some(tls) => {
+                    let limit = match unwelcome {
+                        Some(_) => SURPLUS_PATIENCE.min(read_timeout),
+                        None => read_timeout,
+                    };
+                    // Boxed, so that connections without TLS need no room for it.
+                    let Some((socket, mistaken)) = Box::pin(tls.secure(&app, stream, limit)).await
+                    else {
+                        return;
+                    };
+                    unwelcome = unwelcome.or(mistaken);
+                    socket
+                }
+            };
             let has_spoken = Arc::new(AtomicBool::new(false));
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
             let watchdog = Watchdog::default();
-            let read_timeout = app.settings.read_timeout;
             let service = service_fn({
                 let (has_spoken, watchdog) = (has_spoken.clone(), watchdog.clone());
                 move |request| {
@@ -89,19 +111,19 @@ impl Server {
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),
                         is_ambiguous: ambiguous.take(),
-                        is_surplus,
+                        unwelcome,
                     };
                     async move { Ok::<_, Infallible>(route::handle(app, request, arrival).await) }
                 }
             });
-            let wire = Wire::new(stream, heads, read_timeout);
+            let wire = Wire::new(socket, heads, read_timeout);
             let connection = server.serve_connection(TokioIo::new(wire), service);
             let connection = watcher.watch(connection.into_owned());
             tokio::pin!(connection);
             // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough
             // for that needs a limit of its own.
             let first = async {
-                if is_surplus {
+                if unwelcome.is_some() {
                     return sleep(SURPLUS_PATIENCE.min(read_timeout)).await;
                 }
                 sleep(read_timeout).await;
@@ -121,7 +143,7 @@ impl Server {
             if let Err(error) = served {
                 tracing::debug!(error = &*error, "a client's connection ended early");
             }
-            drop((place, load));
+            drop((place, share, load));
         }
     }
 }

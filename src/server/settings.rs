@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::TlsFiles;
+
 /// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -12,6 +14,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// The most connections of clients.
     pub max_connections: usize,
+    /// The most of one address; 0 is any number.
+    pub max_connections_per_address: usize,
     /// How long a client may take to send its headers, and then its body; and how long it may read nothing.
     pub read_timeout: Duration,
     /// How long new requests are still taken after SIGTERM.
@@ -25,4 +29,6 @@ pub struct Settings {
     /// Paths under `/v1/` that are relayed unchanged to the upstream; a `*` at the very end stands for any text, also
     /// none. None of them is a path that is served here.
     pub passthrough: Vec<String>,
+    /// Where the certificates are; `None`: clients speak plain HTTP.
+    pub tls: Option<TlsFiles>,
 }

@@ -99,6 +99,7 @@ mod tests {
         let upstream = Upstream::new(Settings {
             base_url: base.parse().unwrap(),
             api_key: None,
+            ca: crate::upstream::Authorities::Bundled,
             ca_file: None,
             connect_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(1),

@@ -48,4 +48,5 @@ mod streams;
 mod supervisors;
 mod thousands;
 mod tls;
+mod tls_inbound;
 mod waiting;
