@@ -4,16 +4,10 @@
 //! Kubernetes does it, by turning a symbolic link on the way to them (`..data`). What is watched are all folders where
 //! such a change would show. Some file systems tell nobody of changes, so the files are also looked at now and then.
 
-use std::{
-    collections::BTreeSet,
-    convert::Infallible,
-    future, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod watch;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::{convert::Infallible, future, io, path::PathBuf, sync::Arc, time::Duration};
+
 use ring::digest;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -22,14 +16,16 @@ use tokio::{
     time::sleep,
 };
 
+use watch::Watch;
+
 /// How often files are looked at of which nothing was heard.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long they are left alone after something was heard.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long nothing may change before what is there is taken for whole: files that belong together come one by one.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How often that is waited for.
 const PATIENCE: usize = 20;
-/// Links on the way to a file, beyond which they go in a circle.
-const MOST_LINKS: usize = 40;
 
 /// One thing that is made of files.
 pub struct Part {
@@ -82,26 +78,35 @@ impl Reload {
         let Self { parts, mut hangups } = self;
         let changed = Arc::new(Notify::new());
         let mut state = State {
-            has_parts: !parts.is_empty(),
             parts,
             watch: Watch::new(changed.clone()),
         };
         let mut is_asked = false;
         loop {
-            let has_parts = state.has_parts;
-            // Files can be on the other side of a network.
-            let looked = spawn_blocking(move || {
-                state.look(is_asked);
-                state
-            });
-            match looked.await {
-                Ok(again) => state = again,
-                // The runtime ends, or a defect has been told.
-                Err(_) => return future::pending().await,
+            let has_parts = !state.parts.is_empty();
+            if has_parts {
+                // Files can be on the other side of a network.
+                let looked = spawn_blocking(move || {
+                    state.look(is_asked);
+                    state
+                });
+                match looked.await {
+                    Ok(again) => state = again,
+                    // The runtime ends, or a defect has been told.
+                    Err(_) => return future::pending().await,
+                }
+            } else if is_asked {
+                tracing::warn!(
+                    "SIGHUP: only certificates are read again, and there are none; other settings need a restart"
+                );
             }
             is_asked = tokio::select! {
                 () = hung_up(&mut hangups) => true,
-                () = changed.notified() => false,
+                () = changed.notified() => {
+                    // Whatever else lies in the folder can change all the time.
+                    sleep(PAUSE).await;
+                    false
+                }
                 () = sleep(LOOK), if has_parts => false,
             };
         }
@@ -118,7 +123,6 @@ async fn hung_up(hangups: &mut Option<Signal>) {
 }
 
 struct State {
-    has_parts: bool,
     parts: Vec<Watched>,
     watch: Watch,
 }
@@ -126,13 +130,8 @@ struct State {
 impl State {
     /// Reads what has changed, or everything.
     fn look(&mut self, is_asked: bool) {
-        if is_asked && !self.has_parts {
-            tracing::warn!(
-                "SIGHUP: only certificates are read again, and there are none; other settings need a restart"
-            );
-        }
         // First, so that a change while the files are read is noticed.
-        self.watch.look_after(&self.parts);
+        self.watch.look_after(files(&self.parts));
         let mut has_changed = false;
         for watched in &mut self.parts {
             has_changed |= watched.look(is_asked);
@@ -140,9 +139,13 @@ impl State {
         if has_changed {
             // What is watched may have been replaced by another folder of the same name.
             self.watch.forget();
-            self.watch.look_after(&self.parts);
+            self.watch.look_after(files(&self.parts));
         }
     }
+}
+
+fn files(parts: &[Watched]) -> impl Iterator<Item = &PathBuf> {
+    parts.iter().flat_map(|watched| &watched.part.files)
 }
 
 impl Watched {
@@ -187,144 +190,14 @@ fn content(files: &[PathBuf]) -> Content {
     context.finish().as_ref().to_vec()
 }
 
-/// Hears of changes in folders.
-struct Watch {
-    changed: Arc<Notify>,
-    watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
-}
-
-impl Watch {
-    fn new(changed: Arc<Notify>) -> Self {
-        Self {
-            changed,
-            watcher: None,
-            folders: BTreeSet::new(),
-        }
-    }
-
-    fn forget(&mut self) {
-        self.folders.clear();
-    }
-
-    /// Watches the folders of `parts`, unless these are watched already.
-    fn look_after(&mut self, parts: &[Watched]) {
-        let files = parts.iter().flat_map(|watched| &watched.part.files);
-        let mut folders = BTreeSet::new();
-        for file in files {
-            note_folders(file, &mut folders, MOST_LINKS);
-        }
-        if folders == self.folders {
-            return;
-        }
-        match self.watch(&folders) {
-            Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => {
-                self.watcher = None;
-                tracing::warn!(
-                    %error,
-                    "files cannot be watched (fs.inotify.max_user_instances?): they are looked at every {LOOK:?}"
-                );
-            }
-        }
-        self.folders = folders;
-    }
-
-    fn watch(&self, folders: &BTreeSet<PathBuf>) -> notify::Result<RecommendedWatcher> {
-        let changed = self.changed.clone();
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                // Looking at a file is an event too, and would be the next reason to look.
-                if !matches!(event, Ok(event) if matches!(event.kind, EventKind::Access(_))) {
-                    changed.notify_one();
-                }
-            })?;
-        for folder in folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive)?;
-        }
-        Ok(watcher)
-    }
-}
-
-/// The folders in which another file can take the place of `file`: its own, and those of all links on the way to it.
-fn note_folders(file: &Path, folders: &mut BTreeSet<PathBuf>, links: usize) {
-    let Some(links) = links.checked_sub(1) else {
-        return;
-    };
-    for step in file.ancestors() {
-        let Ok(target) = step.read_link() else {
-            continue;
-        };
-        let folder = folder_of(step);
-        note_folders(&folder.join(target), folders, links);
-        folders.insert(folder);
-    }
-    if let Ok(real) = file.canonicalize() {
-        folders.insert(folder_of(&real));
-    }
-    let folder = folder_of(file);
-    if folder.is_dir() {
-        folders.insert(folder);
-    }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
         fs,
-        os::unix::fs::symlink,
         sync::atomic::{AtomicUsize, Ordering},
     };
 
     use super::*;
-
-    #[test]
-    fn all_folders_of_links_are_known() {
-        let root = tempfile::tempdir().expect("a folder");
-        let root = root.path().canonicalize().expect("its name");
-        for folder in ["certs/..one", "store", "v1"] {
-            fs::create_dir_all(root.join(folder)).expect(folder);
-        }
-        fs::write(root.join("certs/..one/tls.crt"), "x").expect("a file");
-        fs::write(root.join("store/a.crt"), "x").expect("a file");
-        symlink("..one", root.join("certs/..data")).expect("a link");
-        symlink("..data/tls.crt", root.join("certs/tls.crt")).expect("a link");
-        symlink("../store/a.crt", root.join("v1/tls.crt")).expect("a link");
-        symlink("v1", root.join("current")).expect("a link");
-        symlink("circle", root.join("circle")).expect("a link");
-        let folders = |file: &str| {
-            let mut folders = BTreeSet::new();
-            note_folders(&root.join(file), &mut folders, MOST_LINKS);
-            let real = folders.iter().map(|folder| folder.canonicalize());
-            let mut real: Vec<_> = real.map(|folder| folder.expect("a folder")).collect();
-            real.sort();
-            real.dedup();
-            real
-        };
-        let expected = |names: &[&str]| -> Vec<PathBuf> {
-            let mut paths: Vec<_> = names.iter().map(|name| root.join(name)).collect();
-            paths.sort();
-            paths
-        };
-        assert_eq!(
-            folders("certs/tls.crt"),
-            expected(&["certs", "certs/..one"])
-        );
-        assert_eq!(folders("current/tls.crt"), {
-            let mut all = expected(&["store", "v1"]);
-            all.insert(0, root.clone());
-            all
-        });
-        assert_eq!(folders("circle"), [root.clone()]);
-        assert_eq!(folders("nowhere/x"), [] as [PathBuf; 0]);
-    }
 
     #[test]
     fn what_has_not_changed_is_not_read_unless_asked() {

@@ -1,14 +1,6 @@
-use std::{
-    convert::Infallible,
-    future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::Watcher},
@@ -20,6 +12,7 @@ use super::{
     addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
+    presence::{Presence, Staying},
     route::{self, Arrival},
     slots::Unwelcome,
     socket::Socket,
@@ -99,21 +92,24 @@ impl Server {
                     socket
                 }
             };
-            let has_spoken = Arc::new(AtomicBool::new(false));
+            let presence = Presence::default();
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
             let watchdog = Watchdog::default();
             let service = service_fn({
-                let (has_spoken, watchdog) = (has_spoken.clone(), watchdog.clone());
-                move |request| {
-                    has_spoken.store(true, Ordering::Relaxed);
+                let (presence, watchdog) = (presence.clone(), watchdog.clone());
+                move |request: Request<Incoming>| {
+                    let stay = presence.ask(request.version());
                     let app = app.clone();
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),
                         is_ambiguous: ambiguous.take(),
                         unwelcome,
                     };
-                    async move { Ok::<_, Infallible>(route::handle(app, request, arrival).await) }
+                    async move {
+                        let reply = route::handle(app, request, arrival).await;
+                        Ok::<_, Infallible>(reply.map(|body| Staying::new(body, stay)))
+                    }
                 }
             });
             let wire = Wire::new(socket, heads, read_timeout);
@@ -122,13 +118,10 @@ impl Server {
             tokio::pin!(connection);
             // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough
             // for that needs a limit of its own.
-            let first = async {
-                if unwelcome.is_some() {
-                    return sleep(SURPLUS_PATIENCE.min(read_timeout)).await;
-                }
-                sleep(read_timeout).await;
-                if has_spoken.load(Ordering::Relaxed) {
-                    future::pending().await
+            let silence = async {
+                match unwelcome {
+                    Some(_) => sleep(SURPLUS_PATIENCE.min(read_timeout)).await,
+                    None => presence.ends(read_timeout).await,
                 }
             };
             let served = tokio::select! {
@@ -138,7 +131,7 @@ impl Server {
                     tracing::info!("a client did not take its answer by the deadline; its connection is ended");
                     return;
                 }
-                () = first => return,
+                () = silence => return,
             };
             if let Err(error) = served {
                 tracing::debug!(error = &*error, "a client's connection ended early");

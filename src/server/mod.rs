@@ -16,6 +16,7 @@ mod listen;
 mod models;
 mod order;
 mod passthrough;
+mod presence;
 mod purchase;
 mod query;
 mod relayed;

@@ -16,7 +16,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// The most of one address; 0 is any number.
     pub max_connections_per_address: usize,
-    /// How long a client may take to send its headers, and then its body; and how long it may read nothing.
+    /// How long a client may take to send its headers, and then its body; how long it may read nothing, and how long ask
+    /// nothing.
     pub read_timeout: Duration,
     /// How long new requests are still taken after SIGTERM.
     pub drain_delay: Duration,

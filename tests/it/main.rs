@@ -19,6 +19,7 @@ mod events;
 mod floods;
 mod harness;
 mod http;
+mod idle_connections;
 mod journal_page;
 mod kept_alive;
 mod limits;

@@ -42,7 +42,7 @@ pub(in crate::config) const SERVER_READ_TIMEOUT: Key = Key {
     default: Some("60s"),
     form: Form::Text,
     expected: DURATION,
-    why: "How long a client may take to send its headers, then its body; and how long it may read nothing.",
+    why: "How long a client may take to send its headers, then its body; how long it may read nothing, and how long ask nothing.",
 };
 pub(in crate::config) const SERVER_DRAIN_DELAY: Key = Key {
     name: "server.drain_delay",

