@@ -8,10 +8,10 @@
 //! |---|---|
 //! | 1 | [`json`] |
 //! | 2 | [`openai`] (the client's words), [`fox`] (the upstream's words), [`sse`] |
-//! | 3 | [`api_error`], [`task`] (the life of one task, as a state machine) |
+//! | 3 | [`api_error`], [`task`] (the life of one task, as a state machine), [`trace_context`] (of which trace a request is part) |
 //! | 4 | [`translate`] (words into words, pure), [`metrics`] (what is counted) |
 //! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request), [`keys`] (who the clients are, and how much they may have) |
-//! | 6 | [`relay`] (drives the machine: waiting and bridging) |
+//! | 6 | [`relay`] (drives the machine: waiting and bridging), [`traces`] (what a collector of traces is told) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
 //! | 8 | [`config`], [`admin`] (what a supervisor asks), [`reload`] (what is read again from files) |
 //! | 9 | [`run`] |
@@ -35,5 +35,7 @@ pub mod simulator;
 pub mod sse;
 pub mod task;
 pub mod telemetry;
+pub mod trace_context;
+pub mod traces;
 pub mod translate;
 pub mod upstream;

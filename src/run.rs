@@ -12,6 +12,7 @@ use crate::{
     reload::{Part, Reload},
     server::{App, Front, Habits, Tls, TlsFault},
     telemetry,
+    traces::{self, Sending},
     upstream::{Setup, Upstream},
 };
 
@@ -35,6 +36,8 @@ pub enum StartError {
     Tls(Vec<TlsFault>),
     #[error("the operating system gives no more threads ('server.threads'): {0}")]
     Threads(io::Error),
+    #[error(transparent)]
+    Traces(#[from] traces::Unusable),
 }
 
 /// Where the proxy is reached.
@@ -58,6 +61,8 @@ pub struct Proxy {
     front: Front,
     app: Arc<App>,
     reload: Reload,
+    /// Sends traces, where they go somewhere.
+    sending: Option<Sending>,
 }
 
 impl Proxy {
@@ -66,6 +71,10 @@ impl Proxy {
         let tls = tls.transpose().map_err(StartError::Tls)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let reload = Reload::of(parts(&config, tls.as_ref(), &metrics));
+        let sending = config.trace.as_ref();
+        let sending = sending
+            .map(|trace| Sending::new(trace, &config.upstream))
+            .transpose()?;
         let upstream = Upstream::new(config.upstream, metrics.clone())?;
         let ledger = Ledger::open(config.ledger)?;
         let mut app = App::new(
@@ -78,9 +87,15 @@ impl Proxy {
             config.server,
         );
         app.tls = tls;
+        app.traces = sending.as_ref().map(Sending::traces);
         let app = Arc::new(app);
         let front = Front::new(app.clone(), HABITS).map_err(StartError::Threads)?;
-        Ok(Self { front, app, reload })
+        Ok(Self {
+            front,
+            app,
+            reload,
+            sending,
+        })
     }
 
     /// From here on SIGHUP does not end the process, but has what [`reload`](crate::reload) knows read again.
@@ -101,6 +116,7 @@ impl Proxy {
                 None => std::future::pending().await,
             }
         };
+        let sender = self.sending.map(Sending::begin);
         tokio::select! {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
@@ -108,6 +124,9 @@ impl Proxy {
             never = self.reload.run() => match never {},
         }
         self.app.ledger.flush().await;
+        if let Some(sender) = sender {
+            sender.finish().await;
+        }
     }
 }
 

@@ -321,4 +321,6 @@ pub const ALL: &[Key] = &[
     PASSTHROUGH_PATHS,
     LOG_LEVEL,
     LOG_FORMAT,
+    TRACE_ENDPOINT,
+    TRACE_SAMPLE,
 ];

@@ -38,6 +38,8 @@ pub struct Config {
     pub models: crate::translate::Settings,
     pub server: crate::server::Settings,
     pub log: crate::telemetry::Settings,
+    /// Where traces go; nowhere by default.
+    pub trace: Option<crate::traces::Settings>,
 }
 
 /// A configuration without fault.

@@ -2,6 +2,7 @@
 //! every fault shows at once.
 
 mod tls;
+mod trace;
 
 use std::{net::SocketAddr, num::NonZero, thread};
 
@@ -34,6 +35,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let models = models(&mut reader);
     let server = server(&mut reader);
     let log = log(&mut reader);
+    let trace = trace::traces(&mut reader);
     Some(Config {
         listen: listen?,
         admin_listen: admin_listen?,
@@ -44,6 +46,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         models: models?,
         server: server?,
         log: log?,
+        trace: trace?,
     })
 }
 

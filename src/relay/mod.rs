@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     task::Patience,
-    upstream::{Key, Upstream},
+    upstream::{Key, Parent, Upstream},
 };
 
 /// What the steps of every request need.
@@ -55,10 +55,18 @@ pub struct Means {
 pub struct Context {
     pub means: Arc<Means>,
     pub key: Key,
+    /// The span of the request, where there are traces.
+    pub parent: Option<Arc<Parent>>,
     /// Where it is noted what happens on its way.
     pub course: Course,
     /// When the client must have its answer or its error.
     pub deadline: Instant,
+}
+
+impl Context {
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parent.as_deref()
+    }
 }
 
 impl Deref for Context {

@@ -141,7 +141,8 @@ async fn query(context: Context, task: String, after: Duration) -> Report {
     if !after.is_zero() {
         sleep(after).await;
     }
-    context.upstream.query(&context.key, &task).await
+    let parent = context.parent();
+    context.upstream.query(&context.key, parent, &task).await
 }
 
 async fn open(
@@ -158,5 +159,6 @@ async fn open(
             cause: "the task has no stream".into(),
         });
     };
-    context.upstream.follow(&context.key, uri).await
+    let parent = context.parent();
+    context.upstream.follow(&context.key, parent, uri).await
 }

@@ -31,7 +31,7 @@ pub async fn submit(context: &Context, mut submission: Submission) -> Result<Sub
     loop {
         let outcome = tokio::select! {
             biased;
-            outcome = context.upstream.submit(&context.key, submission, context.deadline) => outcome,
+            outcome = context.upstream.submit(&context.key, context.parent(), submission, context.deadline) => outcome,
             () = context.stop.cancelled() => {
                 return Err(unknown(translate::ambiguous("foxbridge was stopped before the reply", None)));
             }

@@ -25,9 +25,10 @@ pub async fn upload(context: &Context, uploads: &[Upload]) -> Result<Vec<String>
 }
 
 async fn upload_one(context: &Context, upload: &Upload) -> Result<String, ApiError> {
+    let (key, parent) = (&context.key, context.parent());
     let call = context
         .upstream
-        .upload(&context.key, &upload.data, &upload.file_name);
+        .upload(key, parent, &upload.data, &upload.file_name);
     match timeout_at(context.deadline, call).await {
         Ok(Ok(url)) => Ok(url),
         Ok(Err(UploadError::Refused { status, failure })) => Err(translate::upload_refused(

@@ -14,6 +14,8 @@ use crate::{
     keys::Client,
     metrics::{Answered, Metrics},
     relay::Course,
+    traces::{Begun, Ended, Phases, Traces},
+    upstream::Parent,
 };
 
 /// How it is counted that a client left before it was answered.
@@ -39,6 +41,8 @@ struct Noted {
     /// When the submit began, and how long it took, from the request's head.
     submitting: Option<Duration>,
     submit: Option<Duration>,
+    /// When there was a task.
+    accepted: Option<Duration>,
     is_found: bool,
     is_submitting: bool,
     is_finished: bool,
@@ -48,10 +52,17 @@ struct Noted {
     slot: Option<Slot>,
     /// Whose key it came with, where this proxy has clients of its own.
     client: Option<Client>,
+    /// Its span, and who is told of it.
+    traced: Option<Box<(Traces, Begun)>>,
 }
 
 impl Access {
-    pub(super) fn new<B>(request: &Request<B>, watchdog: Watchdog, metrics: Metrics) -> Self {
+    pub(super) fn new<B>(
+        request: &Request<B>,
+        watchdog: Watchdog,
+        metrics: Metrics,
+        traces: Option<&Traces>,
+    ) -> Self {
         let given = request.headers().get(reply::REQUEST_ID);
         let request_id = given.filter(|id| is_sane(id)).cloned().unwrap_or_else(|| {
             // An id of our own is made of letters, digits and an underscore.
@@ -70,6 +81,7 @@ impl Access {
             endpoint: "other",
             submitting: None,
             submit: None,
+            accepted: None,
             is_found: false,
             is_submitting: false,
             is_finished: false,
@@ -77,6 +89,8 @@ impl Access {
             leash: None,
             slot: None,
             client: None,
+            traced: traces
+                .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
         }))
     }
 
@@ -132,7 +146,14 @@ impl Access {
         let noted = &mut *self.0;
         noted.task = Some(task.to_owned());
         let submitting = noted.submitting;
-        noted.submit = submitting.map(|at| noted.began.elapsed().saturating_sub(at));
+        let accepted = noted.began.elapsed();
+        noted.submit = submitting.map(|at| accepted.saturating_sub(at));
+        noted.accepted = Some(accepted);
+    }
+
+    /// The request's span, for the calls that are made for it.
+    pub(super) fn parent(&self) -> Option<Parent> {
+        self.0.traced.as_ref().map(|traced| traced.1.parent())
     }
 
     /// Where it is noted what happens to the task.
@@ -155,6 +176,7 @@ impl Access {
         noted.is_finished = true;
         let (status, malformed) = (status.as_u16(), noted.course.malformed());
         noted.count(status);
+        noted.trace(Some(status), error);
         if let Some(reason) = error.and_then(refusal) {
             noted.metrics.refused(reason);
         }
@@ -211,10 +233,50 @@ impl Noted {
     }
 }
 
+impl Noted {
+    /// Tells the collector of traces, where there is one.
+    fn trace(&mut self, status: Option<u16>, error: Option<&ApiError>) {
+        let Some(traced) = self.traced.take() else {
+            return;
+        };
+        let (traces, span) = *traced;
+        if !span.is_sampled() {
+            return;
+        }
+        let course = &self.course;
+        let since_accepted = |at: Option<Duration>| Some(self.accepted? + at?);
+        traces.end(Ended {
+            span,
+            endpoint: self.endpoint,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            status,
+            error: error.map(|error| error.code.as_deref().unwrap_or(error.kind).to_owned()),
+            request_id: self.id().to_owned(),
+            key: self.key().map(ToOwned::to_owned),
+            model: self.model.clone(),
+            task: self.task.clone(),
+            is_found: self.is_found,
+            took: self.began.elapsed(),
+            phases: Phases {
+                submitting: self.submitting,
+                accepted: self.accepted,
+                running: since_accepted(course.running()),
+                first: since_accepted(course.first()),
+                over: since_accepted(course.ended()),
+            },
+            usage: course.usage(),
+            queries: course.queries(),
+            resumes: course.resumes(),
+        });
+    }
+}
+
 impl Drop for Noted {
     fn drop(&mut self) {
         if !self.is_finished {
             self.count(CLIENT_LEFT);
+            self.trace(None, None);
         }
         if !self.is_finished && self.is_submitting && self.task.is_none() {
             tracing::warn!(

@@ -106,6 +106,7 @@ pub(super) fn context(app: &App, key: Key, access: &mut Access) -> Context {
     let context = Context {
         means: app.relay.clone(),
         key,
+        parent: access.parent().map(Arc::new),
         course: access.course(),
         deadline: Instant::now() + app.relay.patience.deadline,
     };

@@ -53,6 +53,7 @@ use crate::{
     metrics::{Levels, Metrics},
     relay::{self, Orphans},
     task::Patience,
+    traces::Traces,
     translate,
     upstream::Upstream,
 };
@@ -68,6 +69,8 @@ pub struct App {
     pub draining: CancellationToken,
     /// What clients' connections are secured with; `None`: they are plain.
     pub tls: Option<Tls>,
+    /// Who is told of each request for a collector of traces; `None`: nobody.
+    pub traces: Option<Traces>,
     catalog: Arc<models::Catalog>,
     slots: slots::Slots,
     /// Who may call; `None`: whoever likes.
@@ -109,6 +112,7 @@ impl App {
             settings: Arc::new(settings),
             draining: CancellationToken::new(),
             tls: None,
+            traces: None,
             catalog,
             slots,
             clients,
@@ -148,6 +152,7 @@ impl App {
             settings: self.settings.clone(),
             draining: self.draining.clone(),
             tls: self.tls.clone(),
+            traces: self.traces.clone(),
             catalog: self.catalog.clone(),
             slots: self.slots.clone(),
             clients: self.clients.clone(),

@@ -108,10 +108,11 @@ async fn forward(
         Method::GET | Method::HEAD => Retry::AsUsual,
         _ => Retry::Never,
     };
+    let parent = access.parent();
     let (upload, mut faults) = Upload::new(incoming, &app.settings);
     let request = Request::from_parts(head, upload);
     let error = tokio::select! {
-        reply = app.relay.upstream.forward(&key, request) => match reply {
+        reply = app.relay.upstream.forward(&key, parent.as_ref(), request) => match reply {
             Ok(reply) => return Ok((reply, faults)),
             Err(error) => error,
         },

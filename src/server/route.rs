@@ -43,7 +43,8 @@ pub(super) async fn handle(
 ) -> Response<Occupying<ReplyBody>> {
     // It goes from future to future, and each of these would have room for it.
     let request = Box::new(request);
-    let mut access = Access::new(&request, arrival.watchdog, app.metrics.clone());
+    let traces = app.traces.as_ref();
+    let mut access = Access::new(&request, arrival.watchdog, app.metrics.clone(), traces);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    Key, Settings, authorities, body::RequestBody, connect::Connector, connection::UpstreamBody,
+    Key, Parent, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody,
     health::Health, pool::Pool,
 };
 
@@ -105,8 +105,7 @@ impl Reply {
 impl Upstream {
     /// Reads the authorities to trust; connects to nothing yet.
     pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, Setup> {
-        let trusted = authorities::trusted(&settings)?;
-        let connector = Connector::new(trusted, settings.connect_timeout)?;
+        let connector = Connector::trusting(&settings)?;
         let key = match &settings.api_key {
             None => None,
             Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
@@ -152,6 +151,7 @@ impl Upstream {
         method: Method,
         target: Uri,
         key: &Key,
+        parent: Option<&Parent>,
         body: Option<Bytes>,
     ) -> Request<RequestBody> {
         let has_body = body.is_some();
@@ -164,6 +164,9 @@ impl Upstream {
         headers.insert(ACCEPT, JSON);
         if has_body {
             headers.insert(CONTENT_TYPE, JSON);
+        }
+        if let Some(parent) = parent {
+            parent.mark(headers);
         }
         request
     }

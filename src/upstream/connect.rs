@@ -14,6 +14,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
+use super::{Settings, Setup, authorities};
+
 type Inner = HttpsConnector<HttpConnector>;
 
 /// An open connection, over TLS or not.
@@ -23,14 +25,23 @@ pub(super) type Io = <Inner as Service<Uri>>::Response;
 ///
 /// Whatever fails here fails before a request could be sent, which is the proof that a submit may be repeated.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     inner: Inner,
     limit: Duration,
 }
 
 impl Connector {
+    /// Trusts whom `settings` say.
+    ///
+    /// # Errors
+    /// When there are no authorities to trust.
+    pub fn trusting(settings: &Settings) -> Result<Self, Setup> {
+        let trusted = authorities::trusted(settings)?;
+        Ok(Self::new(trusted, settings.connect_timeout)?)
+    }
+
     /// Trusts `roots` and nobody else.
-    pub(super) fn new(roots: RootCertStore, limit: Duration) -> Result<Self, rustls::Error> {
+    fn new(roots: RootCertStore, limit: Duration) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

@@ -5,7 +5,7 @@ use hyper::{
     header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
 
-use super::{Key, Upstream, UpstreamBody};
+use super::{Key, Parent, Upstream, UpstreamBody};
 use crate::{
     fox::{Task, paths},
     metrics::{Call, Trouble},
@@ -56,8 +56,13 @@ impl Upstream {
 
     /// `GET …/stream` (CONTRACT.md, section 3). Neither the reply's head nor its body has a time limit here: a
     /// service may send the head with the first chunk.
-    pub async fn follow(&self, key: &Key, target: Uri) -> Result<UpstreamBody, NotOpened> {
-        let mut request = Self::request(Method::GET, target, key, None);
+    pub async fn follow(
+        &self,
+        key: &Key,
+        parent: Option<&Parent>,
+        target: Uri,
+    ) -> Result<UpstreamBody, NotOpened> {
+        let mut request = Self::request(Method::GET, target, key, parent, None);
         request
             .headers_mut()
             .insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::{
-    Key, Upstream, UpstreamBody, body::RequestBody, client::NoReply, forward_headers as headers,
+    Key, Parent, Upstream, UpstreamBody, body::RequestBody, client::NoReply,
+    forward_headers as headers,
 };
 use crate::metrics::{Call, Trouble};
 
@@ -50,6 +51,7 @@ impl Upstream {
     pub async fn forward<B>(
         &self,
         key: &Key,
+        parent: Option<&Parent>,
         request: Request<B>,
     ) -> Result<Response<UpstreamBody>, ForwardError>
     where
@@ -61,6 +63,9 @@ impl Upstream {
         let target = self.target(path)?;
         let mut headers = headers::for_upstream(head.headers, head.version);
         headers.insert(AUTHORIZATION, key.header());
+        if let Some(parent) = parent {
+            parent.mark(&mut headers);
+        }
         if is_length_unknown(&body) && matches!(head.method, Method::GET | Method::HEAD) {
             // hyper takes such a request for one without a body unless it is told otherwise.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

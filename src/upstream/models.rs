@@ -27,7 +27,10 @@ impl Upstream {
         let no_reply = |error: super::client::NoReply| ModelsError::NoReply(error.cause());
         let target = self.target(paths::MODELS).map_err(no_reply)?;
         let reply = self
-            .call(Call::Models, Self::request(Method::GET, target, key, None))
+            .call(
+                Call::Models,
+                Self::request(Method::GET, target, key, None, None),
+            )
             .await
             .map_err(no_reply)?;
         if reply.status.is_success() {

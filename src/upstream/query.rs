@@ -1,7 +1,7 @@
 use hyper::{Method, StatusCode};
 
 use super::{
-    Key, Upstream,
+    Key, Parent, Upstream,
     client::{NoReply, Reply},
 };
 use crate::{
@@ -13,15 +13,13 @@ use crate::{
 impl Upstream {
     /// `GET /v1/tasks/{id}` (CONTRACT.md, section 2). Never with `sync_upstream`: that is what makes completed
     /// tasks appear without results.
-    pub async fn query(&self, key: &Key, id: &str) -> Report {
+    pub async fn query(&self, key: &Key, parent: Option<&Parent>, id: &str) -> Report {
         let target = match self.target(&paths::task(id)) {
             Ok(target) => target,
             Err(error) => return trouble(id, &error.cause()),
         };
-        match self
-            .call(Call::Query, Self::request(Method::GET, target, key, None))
-            .await
-        {
+        let request = Self::request(Method::GET, target, key, parent, None);
+        match self.call(Call::Query, request).await {
             Ok(reply) => read(key, id, &reply),
             // It would be as long the next time.
             Err(NoReply::TooLong(cause)) => Report::Refused {

@@ -4,7 +4,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::{
-    Key, Upstream,
+    Key, Parent, Upstream,
     client::{NoReply, Reply},
 };
 use crate::{
@@ -58,6 +58,7 @@ impl Upstream {
     pub async fn submit(
         &self,
         key: &Key,
+        parent: Option<&Parent>,
         submission: Submission,
         deadline: Instant,
     ) -> Result<Submitted, SubmitError> {
@@ -70,7 +71,8 @@ impl Upstream {
                 });
             }
         };
-        let request = Self::request(Method::POST, target, key, Some(submission.body().clone()));
+        let body = Some(submission.body().clone());
+        let request = Self::request(Method::POST, target, key, parent, body);
         match self.call_by(Some(deadline), Call::Submit, request).await {
             Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use hyper::Method;
 
-use super::{Key, Upstream};
+use super::{Key, Parent, Upstream};
 use crate::{
     fox::{Failure, paths},
     json::{RawObject, quote},
@@ -25,6 +25,7 @@ impl Upstream {
     pub async fn upload(
         &self,
         key: &Key,
+        parent: Option<&Parent>,
         data: &str,
         file_name: &str,
     ) -> Result<String, UploadError> {
@@ -35,7 +36,8 @@ impl Upstream {
             quote(data),
             quote(file_name)
         );
-        let request = Self::request(Method::POST, target, key, Some(Bytes::from(body)));
+        let body = Some(Bytes::from(body));
+        let request = Self::request(Method::POST, target, key, parent, body);
         let reply = self.call(Call::Upload, request).await.map_err(no_reply)?;
         if !reply.status.is_success() {
             return Err(UploadError::Refused {

@@ -52,4 +52,5 @@ mod supervisors;
 mod thousands;
 mod tls;
 mod tls_inbound;
+mod traces;
 mod waiting;

@@ -135,3 +135,17 @@ pub(in crate::config) const LOG_FORMAT: Key = Key {
     expected: "\"text\" or \"json\"",
     why: "text for people, json (one object a line) for a log collector.",
 };
+pub(in crate::config) const TRACE_ENDPOINT: Key = Key {
+    name: "trace.endpoint",
+    default: None,
+    form: Form::Text,
+    expected: "an http or https URL with a host, without user, query, fragment or /v1/traces, such as \"http://localhost:4318\"",
+    why: "A collector that is told of every request by OTLP over HTTP, at /v1/traces under this; none by default.",
+};
+pub(in crate::config) const TRACE_SAMPLE: Key = Key {
+    name: "trace.sample",
+    default: Some("100%"),
+    form: Form::Text,
+    expected: "a share from \"0%\" to \"100%\", such as \"5%\" or \"0.1%\"",
+    why: "How many of the traces that begin here are kept; a request with a traceparent is kept as that says.",
+};

@@ -101,7 +101,8 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
         return Ok(with_outcome(begun, outcome));
     }
     let task = &kept.bought.task;
-    let query = context.upstream.query(&context.key, task);
+    let (key, parent) = (&context.key, context.parent());
+    let query = context.upstream.query(key, parent, task);
     let report = tokio::select! {
         biased;
         report = timeout_at(context.deadline, query) => report.unwrap_or(Report::Trouble { retry_after: None }),
