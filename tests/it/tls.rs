@@ -55,7 +55,7 @@ impl Certified {
     }
 
     /// Takes TLS off for `plain`, for as long as the runtime lives.
-    async fn terminate_for(&self, plain: SocketAddr) -> SocketAddr {
+    pub(crate) async fn terminate_for(&self, plain: SocketAddr) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(self.server.clone()));

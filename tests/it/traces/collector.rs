@@ -4,11 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    HeaderMap, Request, Response, StatusCode, body::Incoming, server::conn::http1,
-    service::service_fn,
+use hyper::{HeaderMap, Request, Response, StatusCode, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
 };
-use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -56,9 +56,12 @@ impl Collector {
             while let Ok((stream, _)) = listener.accept().await {
                 let receiving = receiving.clone();
                 let service = service_fn(move |request| take(request, receiving.clone(), refusals));
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
+                tokio::spawn(async move {
+                    let builder = Builder::new(TokioExecutor::new());
+                    builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await
+                });
             }
         });
         Self { endpoint, received }

@@ -1,8 +1,7 @@
 //! What a collector of traces is told of each request, and what FoxAPI is told of its origin.
 
 mod collector;
-
-use std::time::{Duration, Instant};
+mod troubles;
 
 use foxbridge::{
     config::Config,
@@ -10,7 +9,6 @@ use foxbridge::{
     traces::Settings,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::{
     harness::{Bridge, CHAT, scripted},
@@ -26,7 +24,7 @@ fn caller(flags: &str) -> String {
     format!("00-{TRACE}-{SPAN}-{flags}")
 }
 
-fn traced(endpoint: &str) -> impl FnOnce(&mut Config) {
+fn traced(endpoint: &str) -> impl FnOnce(&mut Config) + use<> {
     let endpoint = endpoint.parse().unwrap();
     |config| {
         config.trace = Some(Settings {
@@ -333,49 +331,6 @@ async fn neither_keys_nor_content_are_told() {
     for content in ["count 1", "word1", "[[fox"] {
         assert!(!bytes.contains(content), "{content}");
     }
-}
-
-#[tokio::test]
-async fn a_dead_collector_harms_nobody() {
-    // One refuses connections, the other takes them and says nothing.
-    let vacant = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = vacant.local_addr().unwrap();
-    drop(vacant);
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    for address in [dead, silent.local_addr().unwrap()] {
-        let mut bridge = Bridge::with(traced(&format!("http://{address}"))).await;
-        for _ in 0..20 {
-            bridge.assert_serves().await;
-        }
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-        bridge.assert_serves().await;
-        bridge.proxy.ask_to_stop();
-        let stopping = Instant::now();
-        bridge.proxy.stopped().await;
-        let took = stopping.elapsed();
-        assert!(took < Duration::from_secs(10), "{took:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_last_ones_are_sent_at_a_stop() {
-    let (collector, mut bridge) = start().await;
-    for _ in 0..3 {
-        bridge.assert_serves().await;
-    }
-    bridge.proxy.ask_to_stop();
-    bridge.proxy.stopped().await;
-    assert_eq!(collector.received().requests().len(), 3);
-}
-
-#[tokio::test]
-async fn what_a_collector_cannot_take_now_is_sent_again() {
-    let collector = Collector::refusing(1).await;
-    let bridge = Bridge::with(traced(&collector.endpoint)).await;
-    bridge.assert_serves().await;
-    let (request, _) = collector.request().await;
-    assert_eq!(request.get("http.response.status_code"), "200");
-    assert_eq!(collector.received().exports, 2);
 }
 
 #[tokio::test]
