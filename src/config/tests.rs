@@ -96,7 +96,7 @@ fn proxy_toml_says_every_setting_and_why() {
         );
         section = under;
     }
-    assert_eq!(section, "log", "the table follows the order of the file");
+    assert_eq!(section, "trace", "the table follows the order of the file");
     let written: Dict = Toml::from_str(PROXY_TOML).expect("TOML");
     assert!(written.contains_key("listen"));
 }

@@ -251,7 +251,7 @@ impl Noted {
             method: self.method.clone(),
             path: self.path.clone(),
             status,
-            error: error.map(|error| error.code.as_deref().unwrap_or(error.kind).to_owned()),
+            error: error.map(|error| shortened(error.code.as_deref().unwrap_or(error.kind), 100)),
             request_id: self.id().to_owned(),
             key: self.key().map(ToOwned::to_owned),
             model: self.model.clone(),
