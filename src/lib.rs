@@ -13,7 +13,7 @@
 //! | 5 | [`upstream`] (one function per upstream call), [`ledger`] (which task belongs to which request), [`keys`] (who the clients are, and how much they may have) |
 //! | 6 | [`relay`] (drives the machine: waiting and bridging) |
 //! | 7 | [`server`], [`telemetry`] (what an operator sees) |
-//! | 8 | [`config`], [`admin`] (what a supervisor asks) |
+//! | 8 | [`config`], [`admin`] (what a supervisor asks), [`reload`] (what is read again from files) |
 //! | 9 | [`run`] |
 //!
 //! [`simulator`] stands apart: it is a FoxAPI of its own and knows only `fox` and `json`.
@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod openai;
 pub mod relay;
+pub mod reload;
 pub mod run;
 pub mod server;
 pub mod simulator;

@@ -9,7 +9,8 @@ use crate::{
     config::Config,
     ledger::{Ledger, OpenError},
     metrics::Metrics,
-    server::{App, Front, Habits},
+    reload::{Part, Reload},
+    server::{App, Front, Habits, Tls, TlsFault},
     telemetry,
     upstream::{Setup, Upstream},
 };
@@ -30,6 +31,8 @@ pub enum StartError {
     Upstream(#[from] Setup),
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    #[error("{}", told(.0))]
+    Tls(Vec<TlsFault>),
     #[error("the operating system gives no more threads ('server.threads'): {0}")]
     Threads(io::Error),
 }
@@ -54,14 +57,18 @@ impl From<TcpListener> for Listeners {
 pub struct Proxy {
     front: Front,
     app: Arc<App>,
+    reload: Reload,
 }
 
 impl Proxy {
     pub fn new(config: Config) -> Result<Self, StartError> {
+        let tls = config.server.tls.clone().map(Tls::open);
+        let tls = tls.transpose().map_err(StartError::Tls)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let reload = Reload::of(parts(&config, tls.as_ref(), &metrics));
         let upstream = Upstream::new(config.upstream, metrics.clone())?;
         let ledger = Ledger::open(config.ledger)?;
-        let app = Arc::new(App::new(
+        let mut app = App::new(
             upstream,
             ledger,
             metrics,
@@ -69,9 +76,19 @@ impl Proxy {
             config.stream,
             config.models,
             config.server,
-        ));
+        );
+        app.tls = tls;
+        let app = Arc::new(app);
         let front = Front::new(app.clone(), HABITS).map_err(StartError::Threads)?;
-        Ok(Self { front, app })
+        Ok(Self { front, app, reload })
+    }
+
+    /// From here on SIGHUP does not end the process, but has what [`reload`](crate::reload) knows read again.
+    ///
+    /// # Errors
+    /// When the operating system does not deliver it.
+    pub fn heed_hangups(&mut self) -> io::Result<()> {
+        self.reload.heed_hangups()
     }
 
     /// Serves clients until `stop` resolves, then finishes what is in flight within `server.shutdown_grace`; and
@@ -88,6 +105,7 @@ impl Proxy {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
             never = keep_up(&self.app.metrics) => match never {},
+            never = self.reload.run() => match never {},
         }
         self.app.ledger.flush().await;
     }
@@ -109,4 +127,25 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     Proxy::new(config)?.serve(listeners, stop).await;
     Ok(())
+}
+
+/// What is read again while it serves.
+fn parts(config: &Config, tls: Option<&Tls>, metrics: &Metrics) -> Vec<Part> {
+    let metrics = metrics.clone();
+    let files = config.server.tls.as_ref();
+    let part = files.zip(tls.cloned()).map(|(files, tls)| Part {
+        name: "server.tls_*",
+        files: files.paths(),
+        renew: Box::new(move || {
+            let renewed = tls.renew();
+            metrics.reloaded(renewed.is_ok());
+            renewed.map_err(|faults| told(&faults))
+        }),
+    });
+    part.into_iter().collect()
+}
+
+fn told(faults: &[TlsFault]) -> String {
+    let faults: Vec<_> = faults.iter().map(TlsFault::to_string).collect();
+    faults.join("; ")
 }

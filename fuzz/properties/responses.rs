@@ -33,7 +33,7 @@ fn check_request(body: &[u8]) -> Result<(), RequestFault> {
     let find = |id: &str| {
         (id.len() < 4).then(|| r#"{"type":"message","role":"assistant","content":"x"}"#.to_owned())
     };
-    let items = translate::input_items(&request, find)?;
+    let items = translate::input_items(&request, 10_000, find)?;
     let chat = translate::chat(&request, &[], &items)?;
     let about = About {
         task: "t",
@@ -106,7 +106,12 @@ fn check_events(chunks: &[Bytes], is_even: bool) {
     check_stream(&out);
     let known = std::str::from_utf8(outcome.get().unwrap()).unwrap();
     let _: Value = serde_json::from_str(known).unwrap();
-    check_stream(&responder().even_events(None).told(known));
+    let again: Vec<u8> = responder()
+        .even_events(None)
+        .told(known)
+        .flatten()
+        .collect();
+    check_stream(&again);
 }
 
 fn check_stream(stream: &[u8]) {

@@ -38,7 +38,8 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
                 .await?,
             ),
         };
-        let proxy = run::Proxy::new(config.clone())?;
+        let mut proxy = run::Proxy::new(config.clone())?;
+        proxy.heed_hangups().map_err(Failure::Runtime)?;
         announce(&config, &listener, admin.as_ref());
         tell_systemd(NotifyState::Ready);
         let stop = CancellationToken::new();
@@ -86,6 +87,7 @@ pub(super) fn announce(config: &Config, listener: &TcpListener, admin: Option<&T
     tracing::info!(
         version = VERSION,
         %listen,
+        tls = config.server.tls.is_some(),
         admin = admin.map(tracing::field::display),
         upstream = upstream.map_or("", |authority| authority.as_str()),
         upstream_key = config.upstream.api_key.is_some(),

@@ -34,6 +34,17 @@ fn whose_port(port: u16) -> Misfit {
     ))
 }
 
+/// Whether strangers could reach `ip`, for all that can be told from it. Every interface includes the public ones.
+pub(super) fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0b1100_0000 == 64;
+            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_shared)
+        }
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
+    }
+}
+
 /// Without a trailing slash. A URL that ends in /v1 would ask for /v1/v1/….
 pub(super) fn base_url(value: &Value) -> Parsed<Uri> {
     let text = text(value)?;
@@ -154,6 +165,31 @@ mod tests {
         }
         for text in ["127.0.0.1:0", "[::1]:8080", "0.0.0.0:80"] {
             assert!(listen(&text.into()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_for_private_is_public() {
+        for (text, public) in [
+            ("127.0.0.1", false),
+            ("10.1.2.3", false),
+            ("172.16.0.1", false),
+            ("192.168.1.1", false),
+            ("169.254.1.1", false),
+            ("100.64.0.1", false),
+            ("::1", false),
+            ("fd00::1", false),
+            ("fe80::1", false),
+            ("::ffff:10.0.0.1", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("100.128.0.1", true),
+            ("172.32.0.1", true),
+            ("8.8.8.8", true),
+            ("2a00::1", true),
+            ("::ffff:8.8.8.8", true),
+        ] {
+            assert_eq!(is_public(text.parse().unwrap()), public, "{text}");
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Form {
     /// Text that no output may show.
     Secret,
     Whole,
+    /// true or false.
+    Bool,
     /// Separated by commas where there is only text.
     List,
     /// From model names to text; `NAME=VALUE` separated by commas where there is only text.
@@ -56,6 +58,7 @@ const DURATION_OR_ZERO: &str =
 const SIZE: &str = "a size above zero, at most 4GiB, such as \"32MiB\" or \"512KiB\"";
 const TOKENS: &str = "a whole number from 1 to 4294967295";
 const COUNT: &str = "a whole number from 1 to 1000000";
+const COUNT_OR_ZERO: &str = "a whole number from 0 to 1000000";
 
 pub(super) const LISTEN: Key = Key {
     name: "listen",
@@ -85,12 +88,19 @@ pub(super) const UPSTREAM_API_KEY_FILE: Key = Key {
     expected: "a readable file that holds the key alone: visible ASCII characters without spaces",
     why: "The same key from a file, such as a mounted secret; a trailing newline is ignored.",
 };
+pub(super) const UPSTREAM_CA: Key = Key {
+    name: "upstream.ca",
+    default: Some("bundled"),
+    form: Form::Text,
+    expected: "\"bundled\" or \"system\"",
+    why: "Certificate authorities to trust: the public ones that foxbridge brings, or those of the operating system instead.",
+};
 pub(super) const UPSTREAM_CA_FILE: Key = Key {
     name: "upstream.ca_file",
     default: None,
     form: Form::Text,
     expected: "a readable PEM file with at least one valid certificate",
-    why: "Certificate authorities to trust besides the public ones, for a private gateway or a test.",
+    why: "Certificate authorities to trust besides those, for a private gateway or a test.",
 };
 pub(super) const UPSTREAM_CONNECT_TIMEOUT: Key = Key {
     name: "upstream.connect_timeout",
@@ -266,6 +276,7 @@ pub const ALL: &[Key] = &[
     UPSTREAM_BASE_URL,
     UPSTREAM_API_KEY,
     UPSTREAM_API_KEY_FILE,
+    UPSTREAM_CA,
     UPSTREAM_CA_FILE,
     UPSTREAM_CONNECT_TIMEOUT,
     UPSTREAM_REQUEST_TIMEOUT,
@@ -295,13 +306,18 @@ pub const ALL: &[Key] = &[
     SERVER_MAX_BODY,
     SERVER_MAX_IN_FLIGHT,
     SERVER_MAX_CONNECTIONS,
+    SERVER_MAX_CONNECTIONS_PER_ADDRESS,
     SERVER_READ_TIMEOUT,
     SERVER_DRAIN_DELAY,
     SERVER_SHUTDOWN_GRACE,
     SERVER_SYNC_KEEPALIVE,
     SERVER_CORS_ORIGINS,
     SERVER_KEYS_FILE,
+    SERVER_TLS_CERT,
+    SERVER_TLS_KEY,
+    SERVER_TLS_CLIENT_CA,
     ADMIN_LISTEN,
+    ADMIN_ALLOW_PUBLIC,
     PASSTHROUGH_PATHS,
     LOG_LEVEL,
     LOG_FORMAT,

@@ -61,6 +61,9 @@ fn typed(form: Form, text: &str) -> Value {
         Form::Whole => text
             .parse::<u64>()
             .map_or_else(|_| Value::from(text), Value::from),
+        Form::Bool => text
+            .parse::<bool>()
+            .map_or_else(|_| Value::from(text), Value::from),
         Form::List => text
             .split(',')
             .map(str::trim)

@@ -10,6 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::{
     ledger::{IfDamaged, Store},
     telemetry::Format,
+    upstream::Authorities,
 };
 
 /// A value that does not fit; the text, where there is one, comes after "expected …".
@@ -132,6 +133,29 @@ pub(super) fn tokens(value: &Value) -> Parsed<u32> {
 /// How many of something there may be. Whatever is counted is small or costs a file descriptor, so a million is plenty.
 pub(super) fn count(value: &Value) -> Parsed<usize> {
     Ok(whole(value, 1, 1_000_000)? as usize)
+}
+
+/// Zero is no limit.
+pub(super) fn count_or_zero(value: &Value) -> Parsed<usize> {
+    Ok(whole(value, 0, 1_000_000)? as usize)
+}
+
+pub(super) fn boolean(value: &Value) -> Parsed<bool> {
+    match value {
+        Value::Bool(_, truth) => Ok(*truth),
+        Value::String(_, text) if text.parse::<bool>().is_ok() => {
+            Err(Misfit::hint(format!("without quotes: {text}")))
+        }
+        _ => Err(Misfit::default()),
+    }
+}
+
+pub(super) fn authorities(value: &Value) -> Parsed<Authorities> {
+    match text(value)? {
+        "bundled" => Ok(Authorities::Bundled),
+        "system" => Ok(Authorities::System),
+        _ => Err(Misfit::default()),
+    }
 }
 
 pub(super) fn threads(value: &Value) -> Parsed<usize> {

@@ -1,6 +1,8 @@
 //! From merged values to the settings of each room. Everything is read before anything is given up, so that
 //! every fault shows at once.
 
+mod tls;
+
 use std::{net::SocketAddr, num::NonZero, thread};
 
 use figment::{Figment, value::Value};
@@ -55,6 +57,18 @@ fn admin_listen(reader: &mut Reader<'_>, listen: Option<SocketAddr>) -> Option<O
             format!("an address of its own, and {other} is the same"),
         );
     }
+    let may_be_public = reader.required(&keys::ADMIN_ALLOW_PUBLIC, parse::boolean);
+    if let (Some(address), Some(false)) = (admin, may_be_public)
+        && address::is_public(address.ip())
+    {
+        reader.fault(
+            &keys::ADMIN_LISTEN,
+            "an address of this machine or of a private network, because whoever reaches it learns how the process is; \
+             where a firewall keeps strangers away, set admin.allow_public = true: in a Kubernetes pod, whose probes \
+             come from outside, together with this address"
+                .to_owned(),
+        );
+    }
     Some(admin)
 }
 
@@ -71,6 +85,7 @@ fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
             format!("only one key, and {other} is set too"),
         );
     }
+    let ca = reader.required(&keys::UPSTREAM_CA, parse::authorities);
     let ca_file = reader.optional(&keys::UPSTREAM_CA_FILE, |value| {
         let path = parse::path(value)?;
         files::certificates(&path)?;
@@ -87,6 +102,7 @@ fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
     Some(upstream::Settings {
         base_url: base_url?,
         api_key: api_key?.or(from_file?),
+        ca: ca?,
         ca_file: ca_file?,
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
@@ -165,6 +181,10 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let max_body = reader.required(&keys::SERVER_MAX_BODY, parse::size);
     let max_in_flight = reader.required(&keys::SERVER_MAX_IN_FLIGHT, parse::count);
     let max_connections = reader.required(&keys::SERVER_MAX_CONNECTIONS, parse::count);
+    let max_of_address = reader.required(
+        &keys::SERVER_MAX_CONNECTIONS_PER_ADDRESS,
+        parse::count_or_zero,
+    );
     let read_timeout = reader.required(&keys::SERVER_READ_TIMEOUT, parse::duration);
     let drain_delay = reader.required(&keys::SERVER_DRAIN_DELAY, parse::duration_or_zero);
     let shutdown_grace = reader.required(&keys::SERVER_SHUTDOWN_GRACE, parse::duration_or_zero);
@@ -172,11 +192,13 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
     let cors_origins = reader.required(&keys::SERVER_CORS_ORIGINS, address::origins);
     let passthrough = reader.required(&keys::PASSTHROUGH_PATHS, address::passthrough_paths);
     let clients = clients(reader);
+    let tls = tls::files(reader);
     Some(server::Settings {
         threads: threads?.unwrap_or_else(half_the_cores),
         max_body: max_body?,
         max_in_flight: max_in_flight?,
         max_connections: max_connections?,
+        max_connections_per_address: max_of_address?,
         read_timeout: read_timeout?,
         drain_delay: drain_delay?,
         shutdown_grace: shutdown_grace?,
@@ -184,6 +206,7 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
         cors_origins: cors_origins?,
         passthrough: passthrough?,
         clients: clients?,
+        tls: tls?,
     })
 }
 

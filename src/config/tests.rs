@@ -35,7 +35,7 @@ fn default_literal(key: &Key) -> Option<String> {
     let text = key.default?;
     Some(match key.form {
         Form::Text | Form::Secret => format!("\"{text}\""),
-        Form::Whole => text.to_owned(),
+        Form::Whole | Form::Bool => text.to_owned(),
         Form::List if text.is_empty() => "[]".to_owned(),
         Form::List => format!("[\"{}\"]", text.replace(',', "\", \"")),
         Form::Table if text.is_empty() => "{}".to_owned(),

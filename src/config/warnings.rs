@@ -13,7 +13,11 @@ impl Config {
     /// One sentence or two for each setting that an operator should look at again.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let is_open = self.upstream.api_key.is_some() && self.server.clients.is_none();
+        let asks_for_certificates =
+            (self.server.tls.as_ref()).is_some_and(|tls| tls.client_ca.is_some());
+        let is_open = self.upstream.api_key.is_some()
+            && self.server.clients.is_none()
+            && !asks_for_certificates;
         if is_open && !self.listen.ip().is_loopback() {
             warnings.push(format!(
                 "listening on {} with an upstream key configured: anyone who reaches this address spends that key, unless \

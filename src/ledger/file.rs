@@ -192,7 +192,7 @@ fn read(path: &Path) -> Result<(LedgerFile, Contents), OpenError> {
 fn open(path: &Path) -> Result<Database, DatabaseError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    // It has no keys or texts in it, but who asked when is nobody else's business either.
+    // It has no keys in it, but what was asked and answered, where responses are kept, and always who asked when.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file: File = options.open(path)?;

@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Bought, Hash, settings::Keeping, writer::Writer};
 
 /// What a kept response costs besides its texts, in bytes.
-const OVERHEAD: usize = 600;
+const OVERHEAD: usize = 800;
+/// How long a background response is kept at least that has not come to an end: nobody else can tell its client what it
+/// has bought.
+const UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// A response that is kept for whoever made it. All texts are JSON.
 #[derive(Debug)]
@@ -25,8 +28,7 @@ pub struct Kept {
     pub outcome: Arc<OnceLock<Bytes>>,
     /// Cancelled when nobody is to follow it any more.
     pub cancelled: CancellationToken,
-    caller: Hash,
-    since: Instant,
+    owner: Hash,
 }
 
 /// What must be known of a request for its answer to be given again.
@@ -51,9 +53,9 @@ pub struct KeptRequest {
 /// A kept response as it is written to the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    caller: [u8; 16],
-    /// Unix milliseconds.
-    arrived: u64,
+    owner: [u8; 16],
+    /// When it was used last before it was written, in Unix milliseconds.
+    used: u64,
     task: String,
     stream_url: Option<String>,
     /// Unix seconds.
@@ -62,28 +64,47 @@ pub(super) struct Record {
     outcome: Option<String>,
 }
 
-/// The responses that are kept, the oldest of which make room for new ones.
+/// The responses that are kept. When they take too much, whoever has most gives up the oldest that has come to an end.
 pub(super) struct Shelf {
     settings: Keeping,
     writer: Option<Arc<Writer>>,
-    kept: HashMap<String, Arc<Kept>>,
-    /// The oldest first, with what each takes; ids of responses that are gone may still be in it.
-    order: VecDeque<String>,
-    /// What all of them take, in bytes, by what each took when it was last counted.
-    sizes: HashMap<String, usize>,
+    places: HashMap<String, Place>,
+    owners: HashMap<Hash, Owner>,
+    uses: Uses,
+    next_use: u64,
+    /// What all of them take, in bytes.
+    pub(super) size: usize,
+}
+
+struct Place {
+    kept: Arc<Kept>,
+    /// As it was counted last, in bytes.
+    size: usize,
+    used: Instant,
+    /// The number of its last use.
+    last_use: u64,
+}
+
+/// Each use of a response by number and id, the oldest first. Only the last use of one counts.
+type Uses = VecDeque<(u64, String)>;
+
+/// What one caller has.
+#[derive(Default)]
+struct Owner {
+    uses: Uses,
+    count: usize,
     size: usize,
 }
 
 impl Kept {
-    pub(super) fn new(id: String, caller: Hash, bought: Bought, request: KeptRequest) -> Self {
+    pub(super) fn new(id: String, owner: Hash, bought: Bought, request: KeptRequest) -> Self {
         Self {
             id,
             bought,
             request,
             outcome: Arc::default(),
             cancelled: CancellationToken::new(),
-            caller,
-            since: Instant::now(),
+            owner,
         }
     }
 
@@ -92,40 +113,54 @@ impl Kept {
         OVERHEAD + self.request.begun.len() + self.request.input.len() + outcome
     }
 
+    /// Whether it runs on without anybody who waits for it.
+    fn is_running(&self) -> bool {
+        self.request.background && self.outcome.get().is_none()
+    }
+}
+
+impl Place {
+    fn is_too_old(&self, max_age: Duration) -> bool {
+        let allowed = match self.kept.is_running() {
+            true => max_age.max(UNSETTLED),
+            false => max_age,
+        };
+        self.used.elapsed() > allowed
+    }
+
     fn record(&self) -> Record {
-        let age = self.since.elapsed().as_millis() as u64;
-        let outcome = self.outcome.get();
+        let age = self.used.elapsed().as_millis() as u64;
+        let kept = &self.kept;
+        let outcome = kept.outcome.get();
         Record {
-            caller: self.caller.0,
-            arrived: super::rows::unix_milliseconds().saturating_sub(age),
-            task: self.bought.task.clone(),
-            stream_url: self.bought.stream_url.clone(),
-            created: self.bought.created,
-            request: self.request.clone(),
+            owner: kept.owner.0,
+            used: super::rows::unix_milliseconds().saturating_sub(age),
+            task: kept.bought.task.clone(),
+            stream_url: kept.bought.stream_url.clone(),
+            created: kept.bought.created,
+            request: kept.request.clone(),
             outcome: outcome.map(|outcome| String::from_utf8_lossy(outcome).into_owned()),
         }
     }
 
     fn restored(id: String, record: Record) -> Self {
-        let age = super::rows::unix_milliseconds().saturating_sub(record.arrived);
-        let outcome = OnceLock::new();
+        let age = super::rows::unix_milliseconds().saturating_sub(record.used);
+        let bought = Bought {
+            task: record.task,
+            stream_url: record.stream_url,
+            created: record.created,
+        };
+        let kept = Kept::new(id, Hash(record.owner), bought, record.request);
         if let Some(known) = record.outcome {
             // It was made just now, so that nobody else has set it.
-            let _ = outcome.set(known.into());
+            let _ = kept.outcome.set(known.into());
         }
-        let age = Duration::from_millis(age);
+        let used = Instant::now().checked_sub(Duration::from_millis(age));
         Self {
-            id,
-            bought: Bought {
-                task: record.task,
-                stream_url: record.stream_url,
-                created: record.created,
-            },
-            request: record.request,
-            outcome: Arc::new(outcome),
-            cancelled: CancellationToken::new(),
-            caller: Hash(record.caller),
-            since: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
+            size: kept.size(),
+            kept: Arc::new(kept),
+            used: used.unwrap_or_else(Instant::now),
+            last_use: 0,
         }
     }
 }
@@ -135,127 +170,200 @@ impl Shelf {
         Self {
             settings,
             writer,
-            kept: HashMap::new(),
-            order: VecDeque::new(),
-            sizes: HashMap::new(),
+            places: HashMap::new(),
+            owners: HashMap::new(),
+            uses: VecDeque::new(),
+            next_use: 0,
             size: 0,
         }
     }
 
     /// Takes up what the file remembers. Records that are not as this version writes them are left out.
     pub(super) fn restore(&mut self, records: Vec<(String, Vec<u8>)>) {
-        let mut kept: Vec<Kept> = records
-            .into_iter()
-            .filter_map(|(id, record)| {
-                let record: Record = serde_json::from_slice(&record).ok()?;
-                Some(Kept::restored(id, record))
-            })
-            .collect();
-        kept.sort_by_key(|kept| kept.since);
-        for kept in kept {
-            self.insert(Arc::new(kept));
+        let read = records.into_iter().filter_map(|(id, record)| {
+            let record: Record = serde_json::from_slice(&record).ok()?;
+            Some(Place::restored(id, record))
+        });
+        let mut places: Vec<Place> = read.collect();
+        places.sort_by_key(|place| place.used);
+        for place in places {
+            self.insert(place);
         }
         self.make_room();
     }
 
-    /// Whether a response of this size would be kept.
+    /// Whether a response whose texts take `size` bytes would be kept.
     pub(super) fn takes(&self, size: usize) -> bool {
         !self.settings.max_age.is_zero() && size + OVERHEAD <= self.settings.max_size
     }
 
     /// Keeps a response, unless it is kept already, and gives the one that is.
     pub(super) fn keep(&mut self, kept: Kept) -> Arc<Kept> {
-        if let Some(known) = self.kept.get(&kept.id)
-            && known.caller == kept.caller
+        if let Some(known) = self.places.get(&kept.id)
+            && known.kept.owner == kept.owner
         {
-            return known.clone();
+            return known.kept.clone();
         }
         let kept = Arc::new(kept);
-        self.insert(kept.clone());
-        self.write(&kept);
+        self.insert(Place {
+            kept: kept.clone(),
+            size: kept.size(),
+            used: Instant::now(),
+            last_use: 0,
+        });
+        self.write(&kept.id);
         self.make_room();
         kept
     }
 
     /// What a response has come to is known now.
     pub(super) fn settled(&mut self, kept: &Kept) {
-        let Some(known) = self.kept.get(&kept.id).cloned() else {
+        let Some(place) = self.places.get_mut(&kept.id) else {
             return;
         };
-        self.count(&known);
-        self.write(&known);
+        let (before, now) = (place.size, place.kept.size());
+        place.size = now;
+        self.size = self.size + now - before;
+        if let Some(owner) = self.owners.get_mut(&kept.owner) {
+            owner.size = owner.size + now - before;
+        }
+        if now > self.settings.max_size {
+            tracing::warn!(
+                id = kept.id,
+                size = now,
+                "a response is larger than 'responses.max_size' and is not kept"
+            );
+            return self.remove(&kept.id);
+        }
+        self.write(&kept.id);
         self.make_room();
     }
 
-    /// How many there are, and what they take, in bytes.
-    pub(super) fn levels(&self) -> (usize, usize) {
-        (self.kept.len(), self.size)
-    }
-
-    /// The response of this id, if it is this caller's.
-    pub(super) fn find(&mut self, caller: Hash, id: &str) -> Option<Arc<Kept>> {
+    /// The response of this id, if it is this caller's. Whoever is asked for is as good as new.
+    pub(super) fn find(&mut self, owner: Hash, id: &str) -> Option<Arc<Kept>> {
         self.make_room();
-        self.kept
-            .get(id)
-            .filter(|kept| kept.caller == caller)
-            .cloned()
+        let place = self.places.get_mut(id)?;
+        if place.kept.owner != owner {
+            return None;
+        }
+        place.used = Instant::now();
+        let kept = place.kept.clone();
+        self.use_now(id);
+        Some(kept)
     }
 
     /// Forgets a response, and says whether this caller had it.
-    pub(super) fn forget(&mut self, caller: Hash, id: &str) -> bool {
-        let is_known = self.find(caller, id).is_some();
+    pub(super) fn forget(&mut self, owner: Hash, id: &str) -> bool {
+        let is_known = self.find(owner, id).is_some();
         if is_known {
             self.remove(id);
         }
         is_known
     }
 
-    fn insert(&mut self, kept: Arc<Kept>) {
-        self.count(&kept);
-        self.order.push_back(kept.id.clone());
-        self.kept.insert(kept.id.clone(), kept);
+    /// How many there are, and what they take, in bytes.
+    pub(super) fn levels(&self) -> (usize, usize) {
+        (self.places.len(), self.size)
     }
 
-    fn count(&mut self, kept: &Kept) {
-        let size = kept.size();
-        let before = self.sizes.insert(kept.id.clone(), size);
-        self.size = self.size + size - before.unwrap_or(0);
+    fn insert(&mut self, place: Place) {
+        let id = &place.kept.id;
+        self.size += place.size;
+        let owner = self.owners.entry(place.kept.owner).or_default();
+        owner.size += place.size;
+        owner.count += 1;
+        let id = id.clone();
+        self.places.insert(id.clone(), place);
+        self.use_now(&id);
+    }
+
+    fn use_now(&mut self, id: &str) {
+        let Some(place) = self.places.get_mut(id) else {
+            return;
+        };
+        let number = self.next_use;
+        self.next_use += 1;
+        place.last_use = number;
+        let owner = place.kept.owner;
+        self.uses.push_back((number, id.to_owned()));
+        tidy(&mut self.uses, self.places.len(), &self.places);
+        if let Some(owner) = self.owners.get_mut(&owner) {
+            owner.uses.push_back((number, id.to_owned()));
+            tidy(&mut owner.uses, owner.count, &self.places);
+        }
     }
 
     fn remove(&mut self, id: &str) {
-        if self.kept.remove(id).is_none() {
+        let Some(place) = self.places.remove(id) else {
             return;
+        };
+        self.size -= place.size;
+        if let Some(owner) = self.owners.get_mut(&place.kept.owner) {
+            owner.size -= place.size;
+            owner.count -= 1;
+            if owner.count == 0 {
+                self.owners.remove(&place.kept.owner);
+            }
         }
-        self.size -= self.sizes.remove(id).unwrap_or(0);
         if let Some(writer) = &self.writer {
             writer.keep(id.to_owned(), None);
-        }
-        // Places of responses that are gone are cleared away now and then, all at once.
-        if self.order.len() > 2 * self.kept.len() + 64 {
-            self.order.retain(|id| self.kept.contains_key(id));
         }
     }
 
     fn make_room(&mut self) {
-        while let Some(oldest) = self.order.front().cloned() {
-            let is_old = self
-                .kept
-                .get(&oldest)
-                .is_none_or(|kept| kept.since.elapsed() > self.settings.max_age);
-            if !is_old && self.size <= self.settings.max_size {
-                break;
+        self.forget_old();
+        while self.size > self.settings.max_size {
+            match self.least_worth() {
+                Some(id) => self.remove(&id),
+                None => break,
             }
-            self.order.pop_front();
-            self.remove(&oldest);
         }
     }
 
-    fn write(&self, kept: &Kept) {
-        if let Some(writer) = &self.writer {
-            // Texts and numbers have no way to fail to serialize.
-            let record = serde_json::to_vec(&kept.record()).unwrap_or_default();
-            writer.keep(kept.id.clone(), Some(record));
+    fn forget_old(&mut self) {
+        let max_age = self.settings.max_age;
+        for _ in 0..self.uses.len() {
+            let Some((number, id)) = self.uses.pop_front() else {
+                return;
+            };
+            match self.places.get(&id) {
+                Some(place) if place.last_use != number => {}
+                Some(place) if place.is_too_old(max_age) => self.remove(&id),
+                Some(place) if place.used.elapsed() > max_age => self.use_now(&id),
+                Some(_) => return self.uses.push_front((number, id)),
+                None => {}
+            }
         }
+    }
+
+    /// Of whoever has most, the response that was used longest ago and has come to an end; if all run, the first of them.
+    fn least_worth(&self) -> Option<String> {
+        let owner = self.owners.values().max_by_key(|owner| owner.size)?;
+        let mut known = owner.uses.iter().filter_map(|(number, id)| {
+            let place = self.places.get(id)?;
+            (place.last_use == *number).then_some(place)
+        });
+        let ended = known.clone().find(|place| !place.kept.is_running());
+        let place = ended.or_else(|| known.next())?;
+        Some(place.kept.id.clone())
+    }
+
+    fn write(&self, id: &str) {
+        if let (Some(writer), Some(place)) = (&self.writer, self.places.get(id)) {
+            // Texts and numbers have no way to fail to serialize.
+            let record = serde_json::to_vec(&place.record()).unwrap_or_default();
+            writer.keep(id.to_owned(), Some(record));
+        }
+    }
+}
+
+/// Clears uses away that do not count any more, now and then and all at once.
+fn tidy(uses: &mut Uses, count: usize, places: &HashMap<String, Place>) {
+    if uses.len() > 2 * count + 64 {
+        uses.retain(|(number, id)| {
+            let place = places.get(id);
+            place.is_some_and(|place| place.last_use == *number)
+        });
     }
 }
 

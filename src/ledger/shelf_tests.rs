@@ -77,27 +77,59 @@ fn who_asks_again_finds_what_is_kept() {
     assert!(Arc::ptr_eq(&first, &again));
 }
 
+fn ended(ledger: &Ledger, caller: Caller, id: &str) {
+    let kept = keep(ledger, caller, id, "[]");
+    settle(ledger, &kept, "{}");
+}
+
 #[test]
-fn the_oldest_make_room() {
+fn what_was_used_longest_ago_makes_room() {
     let ledger = in_memory(5 * OVERHEAD);
     for number in 0..10 {
-        let kept = keep(&ledger, ANN, &format!("resp_{number}"), "[]");
-        settle(&ledger, &kept, "{}");
+        ended(&ledger, ANN, &format!("resp_{number}"));
         assert!(ledger.shelf().size <= 5 * OVERHEAD);
+        // It is used again and again.
+        assert!(ledger.kept(ANN, "resp_0").is_some());
     }
     let known = |number| ledger.kept(ANN, &format!("resp_{number}")).is_some();
     assert_eq!((0..10).map(known).filter(|known| *known).count(), 4);
-    assert!(known(9) && !known(5));
+    assert!(known(9) && known(8) && !known(5));
     // What it has come to counts too.
     let kept = keep(&ledger, ANN, "resp_long", "[]");
-    kept.outcome
-        .set(Bytes::from(vec![b' '; 3 * OVERHEAD]))
-        .unwrap();
+    let outcome = Bytes::from(vec![b' '; 3 * OVERHEAD]);
+    kept.outcome.set(outcome).unwrap();
     ledger.settled(&kept);
     assert!(!known(9) && ledger.kept(ANN, "resp_long").is_some());
     ledger.forget(ANN, "resp_long");
     let shelf = ledger.shelf();
-    assert_eq!((shelf.size, shelf.sizes.len()), (0, 0));
+    assert_eq!((shelf.size, shelf.owners.len()), (0, 0));
+}
+
+#[test]
+fn nobody_loses_what_runs_or_what_they_have_to_whoever_has_more() {
+    let ledger = in_memory(10 * OVERHEAD);
+    keep(&ledger, BOB, "resp_runs", "[]");
+    ended(&ledger, BOB, "resp_bob");
+    for number in 0..100 {
+        ended(&ledger, ANN, &format!("resp_{number}"));
+    }
+    assert!(ledger.kept(BOB, "resp_runs").is_some() && ledger.kept(BOB, "resp_bob").is_some());
+    // Of one's own, what runs goes last.
+    for number in 0..100 {
+        ended(&ledger, BOB, &format!("resp_b{number}"));
+    }
+    assert!(ledger.kept(BOB, "resp_runs").is_some() && ledger.kept(BOB, "resp_bob").is_none());
+}
+
+#[test]
+fn what_turns_out_too_large_takes_nobody_with_it() {
+    let ledger = in_memory(5 * OVERHEAD);
+    ended(&ledger, BOB, "resp_bob");
+    let kept = keep(&ledger, ANN, "resp_large", "[]");
+    let outcome = Bytes::from(vec![b' '; 6 * OVERHEAD]);
+    kept.outcome.set(outcome).unwrap();
+    ledger.settled(&kept);
+    assert!(ledger.kept(ANN, "resp_large").is_none() && ledger.kept(BOB, "resp_bob").is_some());
 }
 
 #[test]
@@ -115,7 +147,8 @@ fn places_of_responses_that_are_gone_do_not_pile_up() {
         let id = format!("resp_{number}");
         keep(&ledger, ANN, &id, "[]");
         assert!(ledger.forget(ANN, &id));
-        assert!(ledger.shelf().order.len() <= 65);
+        assert!(ledger.shelf().uses.len() <= 66);
+        ledger.kept(ANN, "resp_other");
     }
 }
 
@@ -148,7 +181,7 @@ async fn what_is_too_old_is_forgotten_in_the_file_too() {
     let path = folder.path().join("ledger");
     let open = |max_age| ledger(Store::File(path.clone()), max_age, 1 << 20);
     let before = open(Duration::from_secs(3600));
-    keep(&before, ANN, "resp_1", "[]");
+    ended(&before, ANN, "resp_1");
     before.flush().await;
     drop(before);
     tokio::time::sleep(Duration::from_millis(20)).await;

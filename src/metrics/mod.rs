@@ -28,6 +28,16 @@ const SECONDS: [f64; 14] = [
 /// Bounds of histograms of how many.
 const COUNTS: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 34.0];
 
+/// Why requests are refused.
+const REFUSALS: [&str; 6] = [
+    "overloaded",
+    "connections",
+    "shutting_down",
+    "ledger",
+    "key",
+    "rate_limit",
+];
+
 const METADATA: Metadata<'static> = Metadata::new("foxbridge", Level::INFO, None);
 
 /// Everything that is counted. Cheap to clone; all clones are one.
@@ -98,7 +108,28 @@ impl Metrics {
             recorder,
         }));
         metrics.gauge("foxbridge_build_info", &[("version", version)], 1.0);
+        metrics.gauge("foxbridge_config_last_reload_successful", &[], 1.0);
+        metrics.begin();
         metrics
+    }
+
+    /// A series that begins with 1 shows no increase, so those that alerts are about begin with 0.
+    fn begin(&self) {
+        let none = |name, labels: &[(&'static str, &str)]| {
+            counter(&self.0.recorder, name, labels).increment(0);
+        };
+        for call in Call::ALL {
+            for kind in Trouble::NAMES {
+                let labels = [("call", call.name()), ("kind", kind)];
+                none("foxbridge_upstream_errors_total", &labels);
+            }
+        }
+        for reason in REFUSALS {
+            none("foxbridge_requests_refused_total", &[("reason", reason)]);
+        }
+        for result in ["applied", "refused"] {
+            none("foxbridge_config_reloads_total", &[("result", result)]);
+        }
     }
 
     /// All of it as Prometheus reads it.
@@ -163,6 +194,15 @@ impl Metrics {
 }
 
 impl Call {
+    const ALL: [Self; 6] = [
+        Self::Submit,
+        Self::Query,
+        Self::Stream,
+        Self::Upload,
+        Self::Models,
+        Self::Relay,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Submit => "submit",
@@ -176,6 +216,16 @@ impl Call {
 }
 
 impl Trouble {
+    const NAMES: [&str; 7] = [
+        "connect",
+        "timeout",
+        "status_4xx",
+        "status_429",
+        "status_5xx",
+        "unreadable",
+        "cut",
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",

@@ -179,6 +179,13 @@ fn includes_logprobs(object: &RawObject) -> Result<bool, RequestFault> {
     let included = Raw::array(value).ok_or_else(|| {
         RequestFault::wrong_type("include", "an array of strings", json::kind(value))
     })?;
+    if let Some(other) = included.iter().find(|name| name.string().is_none()) {
+        return Err(RequestFault::wrong_type(
+            "include",
+            "an array of strings",
+            json::kind(*other),
+        ));
+    }
     Ok(included
         .iter()
         .any(|name| name.get() == "\"message.output_text.logprobs\""))
@@ -209,10 +216,32 @@ fn check_shown(object: &RawObject) -> Result<(), RequestFault> {
         }
     }
     boolean(object.present("parallel_tool_calls"), "parallel_tool_calls")?;
+    check_metadata(&object_or_absent(object, "metadata")?)?;
     one_of(object, "truncation", "truncation", &["auto", "disabled"])?;
     let reasoning = object_or_absent(object, "reasoning")?;
     let summaries = ["auto", "concise", "detailed"];
     one_of(&reasoning, "summary", "reasoning.summary", &summaries)
+}
+
+/// As OpenAI takes it: 16 texts of 512 characters, with names of 64.
+fn check_metadata(metadata: &RawObject) -> Result<(), RequestFault> {
+    let fault = |message: &str| Err(RequestFault::invalid_value("metadata", message));
+    if metadata.members().count() > 16 {
+        return fault("Invalid 'metadata': more than 16 pairs. Send fewer.");
+    }
+    for (name, value) in metadata.members() {
+        let length = |text: Raw| text.string().map(|text| text.chars().count());
+        match (length(name), length(value)) {
+            (Some(..=64), Some(..=512)) => {}
+            (_, None) => return fault("Invalid 'metadata': its values must be strings."),
+            _ => {
+                return fault(
+                    "Invalid 'metadata': names have at most 64 characters, and values 512. Send shorter ones.",
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn one_of(object: &RawObject, name: &str, param: &str, known: &[&str]) -> Result<(), RequestFault> {
@@ -291,6 +320,8 @@ mod tests {
             (r#""input":"x","reasoning":"low""#, "reasoning"),
             (r#""input":"x","include":"all""#, "include"),
             (r#""input":"x","metadata":5"#, "metadata"),
+            (r#""input":"x","metadata":{"a":1}"#, "metadata"),
+            (r#""input":"x","include":[1]"#, "include"),
             (r#""input":"x","truncation":"some""#, "truncation"),
             (r#""input":"x","user":5"#, "user"),
             (r#""input":"x","top_p":"x""#, "top_p"),

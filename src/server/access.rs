@@ -233,12 +233,13 @@ impl Drop for Noted {
 /// Why a request was refused by foxbridge itself, in a word for the metrics.
 fn refusal(error: &ApiError) -> Option<&'static str> {
     Some(match error.code.as_deref()? {
+        "server_overloaded" if error.message.contains("server.max_connections") => "connections",
         "server_overloaded" => "overloaded",
         "server_shutting_down" => "shutting_down",
         "ledger_unavailable" => "ledger",
         "invalid_api_key" => "key",
         // The upstream's limits are of another kind.
-        "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "limit",
+        "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "rate_limit",
         _ => return None,
     })
 }

@@ -1,14 +1,10 @@
 use std::{
     convert::Infallible,
-    future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use hyper::service::service_fn;
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::Watcher},
@@ -17,9 +13,13 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{
     App, Settings,
+    addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
+    presence::{Presence, Staying},
     route::{self, Arrival},
+    slots::Unwelcome,
+    socket::Socket,
     watchdog::Watchdog,
     wire::Wire,
 };
@@ -37,8 +37,10 @@ pub(crate) struct Server(Arc<auto::Builder<TokioExecutor>>);
 pub(crate) struct Admitted {
     /// Its share of the room.
     pub(super) place: OwnedSemaphorePermit,
+    /// Its share of its address, where these are limited.
+    pub(super) share: Option<Share>,
     /// There was no room, so that it is only told so.
-    pub(super) is_surplus: bool,
+    pub(super) unwelcome: Option<Unwelcome>,
     /// By which its end is waited for when foxbridge stops.
     pub(super) watcher: Watcher,
     /// Its part of what its thread has to do.
@@ -72,7 +74,8 @@ impl Server {
         async move {
             let Admitted {
                 place,
-                is_surplus,
+                share,
+                mut unwelcome,
                 watcher,
                 load,
             } = admitted;
@@ -81,37 +84,53 @@ impl Server {
             let counted = scopeguard::guard(connections, |connections| {
                 connections.fetch_sub(1, Ordering::Relaxed);
             });
-            let has_spoken = Arc::new(AtomicBool::new(false));
+            let read_timeout = app.settings.read_timeout;
+            let socket = match &app.tls {
+                None => Socket::Plain(stream),
+                Some(tls) => {
+                    let limit = match unwelcome {
+                        Some(_) => SURPLUS_PATIENCE.min(read_timeout),
+                        None => read_timeout,
+                    };
+                    // Boxed, so that connections without TLS need no room for it.
+                    let Some((socket, mistaken)) = Box::pin(tls.secure(&app, stream, limit)).await
+                    else {
+                        return;
+                    };
+                    unwelcome = unwelcome.or(mistaken);
+                    socket
+                }
+            };
+            let presence = Presence::default();
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
             let watchdog = Watchdog::default();
-            let read_timeout = app.settings.read_timeout;
             let service = service_fn({
-                let (has_spoken, watchdog) = (has_spoken.clone(), watchdog.clone());
-                move |request| {
-                    has_spoken.store(true, Ordering::Relaxed);
+                let (presence, watchdog) = (presence.clone(), watchdog.clone());
+                move |request: Request<Incoming>| {
+                    let stay = presence.ask(request.version());
                     let app = app.clone();
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),
                         is_ambiguous: ambiguous.take(),
-                        is_surplus,
+                        unwelcome,
                     };
-                    async move { Ok::<_, Infallible>(route::handle(app, request, arrival).await) }
+                    async move {
+                        let reply = route::handle(app, request, arrival).await;
+                        Ok::<_, Infallible>(reply.map(|body| Staying::new(body, stay)))
+                    }
                 }
             });
-            let wire = Wire::new(stream, heads, read_timeout);
+            let wire = Wire::new(socket, heads, read_timeout);
             let connection = server.serve_connection(TokioIo::new(wire), service);
             let connection = watcher.watch(connection.into_owned());
             tokio::pin!(connection);
             // hyper's own limit begins only when it knows which HTTP this is, so a connection that never says enough
             // for that needs a limit of its own.
-            let first = async {
-                if is_surplus {
-                    return sleep(SURPLUS_PATIENCE.min(read_timeout)).await;
-                }
-                sleep(read_timeout).await;
-                if has_spoken.load(Ordering::Relaxed) {
-                    future::pending().await
+            let silence = async {
+                match unwelcome {
+                    Some(_) => sleep(SURPLUS_PATIENCE.min(read_timeout)).await,
+                    None => presence.ends(read_timeout).await,
                 }
             };
             let served = tokio::select! {
@@ -121,12 +140,12 @@ impl Server {
                     tracing::info!("a client did not take its answer by the deadline; its connection is ended");
                     return;
                 }
-                () = first => return,
+                () = silence => return,
             };
             if let Err(error) = served {
                 tracing::debug!(error = &*error, "a client's connection ended early");
             }
-            drop((place, load, counted));
+            drop((place, share, load, counted));
         }
     }
 }

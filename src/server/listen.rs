@@ -1,4 +1,4 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
@@ -9,13 +9,15 @@ use tokio::{
 
 use super::{
     App,
+    addresses::Addresses,
     connection::Admitted,
     crew::{Crew, Habits},
+    slots::Unwelcome,
 };
 
 /// When the process has no file descriptors left, accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections beyond `server.max_connections` that are told so. Those beyond these are closed without a word.
+/// Connections beyond `server.max_connections`, or beyond the share of their address, that are told so. Those beyond these are closed without a word.
 pub const SURPLUS_CONNECTIONS: usize = 256;
 /// How long the errors that end the last requests may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -54,7 +56,7 @@ impl Front {
                 () = &mut stop => break,
             };
             match accepted {
-                Ok((stream, _)) => door.open(stream),
+                Ok((stream, from)) => door.open(stream, from.ip()),
                 Err(error) => pause(&error).await,
             }
         }
@@ -101,6 +103,8 @@ struct Door {
     connections: GracefulShutdown,
     room: Arc<Semaphore>,
     surplus: Arc<Semaphore>,
+    /// `None` where an address may have as many connections as there are.
+    addresses: Option<Addresses>,
 }
 
 impl Door {
@@ -110,27 +114,39 @@ impl Door {
             connections: GracefulShutdown::new(),
             room: Arc::new(Semaphore::new(app.settings.max_connections)),
             surplus: Arc::new(Semaphore::new(SURPLUS_CONNECTIONS)),
+            addresses: match app.settings.max_connections_per_address {
+                0 => None,
+                most => Some(Addresses::new(most)),
+            },
         }
     }
 
-    fn open(&self, stream: TcpStream) {
+    fn open(&self, stream: TcpStream, from: IpAddr) {
         // A chunk must not wait for the acknowledgement of the chunk before it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a client's connection refused TCP_NODELAY");
         }
-        match self.admitted() {
+        match self.admitted(from) {
             Some(admitted) => self.crew.serve(stream, admitted),
             None => tracing::debug!("a connection was closed at once: there are far too many"),
         }
     }
 
-    fn admitted(&self) -> Option<Admitted> {
-        let room = self.room.clone().try_acquire_owned();
-        let is_surplus = room.is_err();
-        let place = room.or_else(|_| self.surplus.clone().try_acquire_owned());
+    fn admitted(&self, from: IpAddr) -> Option<Admitted> {
+        let share = self.addresses.as_ref().map(|all| all.take(from));
+        let room = match share {
+            Some(None) => Err(Unwelcome::TooManyOfAddress),
+            _ => (self.room.clone().try_acquire_owned()).map_err(|_| Unwelcome::TooMany),
+        };
+        let unwelcome = room.as_ref().err().copied();
+        let place = match room {
+            Ok(place) => place,
+            Err(_) => self.surplus.clone().try_acquire_owned().ok()?,
+        };
         Some(Admitted {
-            place: place.ok()?,
-            is_surplus,
+            place,
+            share: share.flatten(),
+            unwelcome,
             watcher: self.connections.watcher(),
             load: None,
         })

@@ -1,6 +1,7 @@
 //! The client's side: listen, route, one file an endpoint, and replies in OpenAI's shape.
 
 mod access;
+mod addresses;
 mod body;
 mod chat;
 mod clients;
@@ -16,6 +17,7 @@ mod listen;
 mod models;
 mod order;
 mod passthrough;
+mod presence;
 mod purchase;
 mod query;
 mod relayed;
@@ -24,6 +26,8 @@ mod responses;
 mod route;
 mod settings;
 mod slots;
+mod socket;
+mod tls;
 mod watchdog;
 mod whole;
 mod wire;
@@ -31,6 +35,7 @@ mod wire;
 pub use crew::Habits;
 pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
+pub use tls::{Tls, TlsFault, TlsFile, TlsFiles};
 
 use std::{
     sync::{
@@ -61,6 +66,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
     pub draining: CancellationToken,
+    /// What clients' connections are secured with; `None`: they are plain.
+    pub tls: Option<Tls>,
     catalog: Arc<models::Catalog>,
     slots: slots::Slots,
     /// Who may call; `None`: whoever likes.
@@ -101,6 +108,7 @@ impl App {
             models: Arc::new(models),
             settings: Arc::new(settings),
             draining: CancellationToken::new(),
+            tls: None,
             catalog,
             slots,
             clients,
@@ -139,6 +147,7 @@ impl App {
             models: self.models.clone(),
             settings: self.settings.clone(),
             draining: self.draining.clone(),
+            tls: self.tls.clone(),
             catalog: self.catalog.clone(),
             slots: self.slots.clone(),
             clients: self.clients.clone(),

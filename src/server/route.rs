@@ -15,7 +15,7 @@ use super::{
     reply::{self, Reply, ReplyBody},
     responses,
     responses::Verb,
-    slots::{self, Occupying, Slot},
+    slots::{self, Occupying, Slot, Unwelcome},
     watchdog::Watchdog,
 };
 use crate::{api_error::ApiError, keys::Client};
@@ -31,8 +31,8 @@ pub(super) struct Arrival {
     pub(super) watchdog: Watchdog,
     /// Its head says in two ways where its body ends.
     pub(super) is_ambiguous: bool,
-    /// It came on a connection beyond `server.max_connections`.
-    pub(super) is_surplus: bool,
+    /// Its connection has no right to be served.
+    pub(super) unwelcome: Option<Unwelcome>,
 }
 
 /// Answers one request.
@@ -50,8 +50,8 @@ pub(super) async fn handle(
     let mut slot = None;
     let mut client = None;
 
-    let mut reply = if arrival.is_surplus {
-        turn_away(&app, &slots::too_many_connections(), request, access)
+    let mut reply = if let Some(unwelcome) = arrival.unwelcome {
+        turn_away(&app, &unwelcome.error(), request, access)
     } else if let Some(reply) = cors::preflight(&app.settings.cors_origins, &request) {
         access.finish(reply.status(), None);
         reply
@@ -208,7 +208,7 @@ impl Endpoint {
             Self::Chat
                 | Self::Completions
                 | Self::Responses
-                | Self::Response(Verb::Retrieve, _)
+                | Self::Response(Verb::Retrieve | Verb::Cancel, _)
                 | Self::Relayed
         )
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::TlsFiles;
 use crate::keys;
 
 /// How clients are served (`[server]` and `[passthrough]` in proxy.toml).
@@ -14,7 +15,10 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// The most connections of clients.
     pub max_connections: usize,
-    /// How long a client may take to send its headers, and then its body; and how long it may read nothing.
+    /// The most of one address; 0 is any number.
+    pub max_connections_per_address: usize,
+    /// How long a client may take to send its headers, and then its body; how long it may read nothing, and how long ask
+    /// nothing.
     pub read_timeout: Duration,
     /// How long new requests are still taken after SIGTERM.
     pub drain_delay: Duration,
@@ -30,4 +34,6 @@ pub struct Settings {
     /// The keys of clients, without which nobody is served; `None`: every client is, with a key of the upstream's or, where
     /// that is configured, with any.
     pub clients: Option<Vec<keys::Entry>>,
+    /// Where the certificates are; `None`: clients speak plain HTTP.
+    pub tls: Option<TlsFiles>,
 }

@@ -111,9 +111,34 @@ pub(super) fn too_many_requests() -> ApiError {
     overloaded("foxbridge is answering as many requests as it may ('server.max_in_flight')")
 }
 
-/// As many connections as `server.max_connections` are open.
-pub(super) fn too_many_connections() -> ApiError {
-    overloaded("foxbridge has as many connections as it may ('server.max_connections')")
+/// Why whatever is asked on a connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwelcome {
+    /// As many connections as `server.max_connections` are open.
+    TooMany,
+    /// As many as `server.max_connections_per_address` come from where it comes from.
+    TooManyOfAddress,
+    /// It speaks plain HTTP where TLS is spoken.
+    NotTls,
+}
+
+impl Unwelcome {
+    pub(super) fn error(self) -> ApiError {
+        match self {
+            Self::TooMany => {
+                overloaded("foxbridge has as many connections as it may ('server.max_connections')")
+            }
+            Self::TooManyOfAddress => overloaded(
+                "foxbridge has as many connections from your address as it may \
+                 ('server.max_connections_per_address')",
+            ),
+            Self::NotTls => ApiError::invalid_request(
+                400,
+                "tls_required",
+                "This is plain HTTP, and foxbridge speaks TLS here. Begin the base URL with https://.",
+            ),
+        }
+    }
 }
 
 fn overloaded(why: &str) -> ApiError {

@@ -30,8 +30,8 @@ pub use mold::Mold;
 pub use pattern::{ByModel, Pattern};
 pub use replay::{Met, Replay};
 pub use responses::{
-    About, Chat, Events, Outcome, Responder, begun, chat, customs, input_items, kept_items,
-    response_id, task_of_item, with_outcome,
+    About, Chat, Events, Outcome, Responder, Told, begun, chat, customs, input_items, kept_items,
+    kept_size, response_id, task_of_item, with_outcome,
 };
 pub use settings::{Settings, Wait};
 pub use submission::{Draft, draft};

@@ -1,7 +1,6 @@
 use std::{
     error::Error,
     fmt::Write,
-    fs, io,
     path::PathBuf,
     pin::pin,
     sync::Arc,
@@ -14,7 +13,6 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -23,8 +21,8 @@ use crate::{
 };
 
 use super::{
-    Key, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody, health::Health,
-    pool::Pool,
+    Key, Settings, authorities, body::RequestBody, connect::Connector, connection::UpstreamBody,
+    health::Health, pool::Pool,
 };
 
 const AGENT: HeaderValue =
@@ -48,6 +46,11 @@ pub struct Upstream {
 pub enum Setup {
     #[error("upstream.ca_file: cannot read {path}: {cause}")]
     CaFile { path: PathBuf, cause: String },
+    #[error(
+        "upstream.ca = \"system\": this system has no certificate authorities that can be read{0}; install them (on \
+         Debian and Ubuntu: apt install ca-certificates), name them in SSL_CERT_FILE, or set upstream.ca = \"bundled\""
+    )]
+    NoAuthorities(String),
     #[error("upstream.ca_file: a certificate cannot be used: {0}")]
     Tls(#[from] rustls::Error),
     #[error("upstream.api_key: it is empty or holds characters that no key has")]
@@ -100,16 +103,10 @@ impl Reply {
 }
 
 impl Upstream {
-    /// Reads `ca_file`; connects to nothing yet.
+    /// Reads the authorities to trust; connects to nothing yet.
     pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, Setup> {
-        let more = match &settings.ca_file {
-            None => Vec::new(),
-            Some(path) => read_certificates(path).map_err(|cause| Setup::CaFile {
-                path: path.clone(),
-                cause: cause.to_string(),
-            })?,
-        };
-        let connector = Connector::new(more, settings.connect_timeout)?;
+        let trusted = authorities::trusted(&settings)?;
+        let connector = Connector::new(trusted, settings.connect_timeout)?;
         let key = match &settings.api_key {
             None => None,
             Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
@@ -255,16 +252,6 @@ impl Upstream {
         }
         sent
     }
-}
-
-fn read_certificates(path: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
-    let pem = fs::read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(io::Error::other)?;
-    if certificates.is_empty() {
-        return Err(io::Error::other("it holds no certificate in PEM form"));
-    }
-    Ok(certificates)
 }
 
 /// An error with all of its causes, in one line.

@@ -11,7 +11,7 @@ use std::{
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 type Inner = HttpsConnector<HttpConnector>;
@@ -29,17 +29,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Trusts the built-in web roots, and `more` besides.
-    pub(super) fn new(
-        more: Vec<CertificateDer<'static>>,
-        limit: Duration,
-    ) -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        for certificate in more {
-            roots.add(certificate)?;
-        }
+    /// Trusts `roots` and nobody else.
+    pub(super) fn new(roots: RootCertStore, limit: Duration) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

@@ -113,6 +113,7 @@ mod tests {
             Settings {
                 base_url: base.parse().unwrap(),
                 api_key: None,
+                ca: crate::upstream::Authorities::Bundled,
                 ca_file: None,
                 connect_timeout: Duration::from_secs(1),
                 request_timeout: Duration::from_secs(1),

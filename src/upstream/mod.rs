@@ -1,5 +1,6 @@
 //! I/O towards FoxAPI: one function per upstream call. The upstream key never leaves this room.
 
+mod authorities;
 mod body;
 mod client;
 mod connect;
@@ -22,6 +23,6 @@ pub use follow::NotOpened;
 pub use forward::ForwardError;
 pub use key::Key;
 pub use models::ModelsError;
-pub use settings::Settings;
+pub use settings::{Authorities, Settings};
 pub use submit::{Refusal, SubmitError, Submitted};
 pub use upload::UploadError;

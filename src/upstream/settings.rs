@@ -10,7 +10,8 @@ pub struct Settings {
     pub base_url: Uri,
     /// Used for every upstream call when set; otherwise each caller's own key is.
     pub api_key: Option<SecretString>,
-    /// A PEM file of certificate authorities to trust besides the built-in web roots.
+    pub ca: Authorities,
+    /// A PEM file of certificate authorities to trust besides.
     pub ca_file: Option<PathBuf>,
     /// DNS, TCP and TLS together.
     pub connect_timeout: Duration,
@@ -20,4 +21,13 @@ pub struct Settings {
     pub max_reply: usize,
     /// How long a caller's model list is kept before the upstream is asked again; zero never keeps it.
     pub models_cache: Duration,
+}
+
+/// Which certificate authorities are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those of the web that are built in.
+    Bundled,
+    /// Those of the operating system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    System,
 }

@@ -125,6 +125,37 @@ fn check_tells_every_fault_at_once() {
             ],
         },
         Case {
+            file: "[upstream]\nca = \"mine\"\n[server]\nmax_connections_per_address = -1\n\
+                   tls_cert = \"proxy.toml\"\ntls_key = \"nowhere\"\ntls_client_ca = \"proxy.toml\"\n\
+                   [admin]\nlisten = \"0.0.0.0:9090\"\n",
+            environment: &[],
+            arguments: &[],
+            faults: &[
+                "upstream.ca = \"mine\" (file proxy.toml)\n    expected \"bundled\" or \"system\"",
+                "server.max_connections_per_address = -1 (file proxy.toml)",
+                "server.tls_cert = \"proxy.toml\" (file proxy.toml)",
+                "server.tls_key = \"nowhere\" (file proxy.toml)",
+                "server.tls_client_ca = \"proxy.toml\" (file proxy.toml)",
+                "; the file has no certificate",
+                "; No such file",
+                "admin.listen = \"0.0.0.0:9090\" (file proxy.toml)",
+                "set admin.allow_public = true: in a Kubernetes pod",
+                "6 faults",
+            ],
+        },
+        Case {
+            file: "[server]\ntls_cert = \"a\"\n[admin]\nlisten = \"[2001:db8::1]:9090\"\nallow_public = \"true\"\n",
+            environment: &[],
+            arguments: &["--set", "server.tls_client_ca=b"],
+            faults: &[
+                "server.tls_cert = \"a\" (file proxy.toml)",
+                "server.tls_key is not set",
+                "server.tls_client_ca = \"b\" (flag --set)",
+                "admin.allow_public = \"true\" (file proxy.toml)\n    expected true or false; without quotes: true",
+                "3 faults",
+            ],
+        },
+        Case {
             file: "[models]\naliases = \"gpt-4o=gpt-5.5\"\n",
             environment: &[
                 ("FOXBRIDGE_MODELS_WAIT", "kimi-*"),
@@ -155,6 +186,21 @@ fn check_tells_every_fault_at_once() {
             );
         }
     }
+}
+
+#[test]
+fn a_public_admin_address_is_taken_where_that_is_meant() {
+    let listen = ("FOXBRIDGE_ADMIN_LISTEN", "0.0.0.0:9090");
+    let allow = ("FOXBRIDGE_ADMIN_ALLOW_PUBLIC", "true");
+    for (environment, code) in [(vec![listen], 2), (vec![listen, allow], 0)] {
+        let ran = Foxbridge::new().run_with(&["check"], &environment);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+    }
+    let private = [("FOXBRIDGE_ADMIN_LISTEN", "10.0.0.7:9090")];
+    assert_eq!(
+        Foxbridge::new().run_with(&["check"], &private).code,
+        Some(0)
+    );
 }
 
 #[test]

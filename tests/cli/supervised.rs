@@ -29,7 +29,10 @@ fn a_health_check_asks_whoever_runs() {
     }
     // As in an image: the same settings, and a listener on every interface.
     let everywhere = admin.replace("127.0.0.1", "0.0.0.0");
-    let environment = [("FOXBRIDGE_ADMIN_LISTEN", everywhere.as_str())];
+    let environment = [
+        ("FOXBRIDGE_ADMIN_LISTEN", everywhere.as_str()),
+        ("FOXBRIDGE_ADMIN_ALLOW_PUBLIC", "true"),
+    ];
     let ran = foxbridge.run_with(&["healthcheck"], &environment);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     running.signal("TERM");

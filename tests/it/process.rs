@@ -119,7 +119,7 @@ impl Process {
     }
 
     /// The first line that has all of these words, once it is there.
-    async fn logs(&self, words: &[&str]) -> Value {
+    pub(crate) async fn logs(&self, words: &[&str]) -> Value {
         let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
         within("a line of the log", async {
             loop {

@@ -437,13 +437,13 @@ async fn nobody_else_sees_a_response() {
 
 #[tokio::test]
 async fn what_is_not_kept_says_so() {
-    let bridge = Bridge::with(|config| config.ledger.responses.max_size = 2000).await;
+    let bridge = Bridge::with(|config| config.ledger.responses.max_size = 4000).await;
     let small = bridge.ask(&scripted("words=3", json!({}))).await;
     assert_eq!(small.json()["store"], true);
     let unwanted = bridge
         .ask(&scripted("words=3", json!({"store": false})))
         .await;
-    let large = scripted("words=3", json!({"instructions": "x".repeat(3000)}));
+    let large = scripted("words=3", json!({"instructions": "x".repeat(5000)}));
     let large = bridge.ask(&large).await;
     for answer in [unwanted, large] {
         assert_eq!(answer.json()["store"], false);
@@ -452,7 +452,7 @@ async fn what_is_not_kept_says_so() {
     let submits = bridge.journal().submits;
     let large = scripted(
         "words=3",
-        json!({"background": true, "instructions": "x".repeat(3000)}),
+        json!({"background": true, "instructions": "x".repeat(5000)}),
     );
     let refused = bridge.ask(&large).await.error();
     assert!(
@@ -490,5 +490,68 @@ async fn other_methods_and_paths_are_told_what_there_is() {
             .ask(&Request::get(&format!("/v1/responses/{id}?{query}")))
             .await;
         assert_eq!(answer.status(), 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn small_requests_do_not_grow_into_large_ones() {
+    let bridge = Bridge::with(|config| config.server.max_body = 1 << 20).await;
+    let words = "many words ".repeat(50_000);
+    let first = bridge
+        .ask(&create(json!({"model": "gpt-5.5", "input": words})))
+        .await;
+    let first = id(&first);
+    let item = format!("msg_{}_in0", &first[5..]);
+    let reference = json!({"type": "item_reference", "id": item});
+    let twice = create(json!({"model": "gpt-5.5", "input": [reference, reference]}));
+    let refused = bridge.ask(&twice).await.error();
+    assert_eq!(refused.param.as_deref(), Some("input[1].id"));
+    // A conversation that is longer than a request may be.
+    let next = |previous: &str| json!({"model": "gpt-5.5", "input": words, "previous_response_id": previous});
+    let second = id(&bridge.ask(&create(next(&first))).await);
+    let refused = bridge.ask(&create(next(&second))).await;
+    assert_eq!(refused.status(), 413, "{}", refused.text());
+    assert_eq!(
+        refused.error().param.as_deref(),
+        Some("previous_response_id")
+    );
+    assert_eq!(bridge.journal().submits, 2);
+}
+
+#[tokio::test]
+async fn what_nobody_has_asked_for_yet_can_be_referred_to() {
+    let bridge = Bridge::start().await;
+    let answered = id(&bridge.ask(&background("text=\"the answer\"")).await);
+    let item = json!({"type": "item_reference", "id": format!("msg_{}_0", &answered[5..])});
+    let user = json!({"role": "user", "content": "go on"});
+    let body = json!({"model": "gpt-5.5", "input": [item, user]});
+    assert_eq!(bridge.ask(&create(body)).await.status(), 200);
+    assert!(bridge.last_submission().contains("the answer"));
+    // Nor is it lost to whoever lists its input.
+    let twice = json!({"role": "user", "content": "x", "id": "msg_mine"});
+    let body = json!({"model": "gpt-5.5", "input": [twice, twice, {"role": "user", "content": "y", "id": ""}]});
+    let listed = id(&bridge.ask(&create(body)).await);
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/v1/responses/{listed}/input_items?limit=1&order=asc{after}");
+        let page = bridge.ask(&Request::get(&path)).await.json();
+        seen.push(page["last_id"].as_str().unwrap().to_owned());
+        if page["has_more"] == false {
+            break;
+        }
+        after = format!("&after={}", seen.last().unwrap());
+    }
+    assert_eq!(seen.len(), 3);
+}
+
+#[tokio::test]
+async fn a_number_beyond_all_events_is_no_harm() {
+    let bridge = Bridge::start().await;
+    let id = id(&bridge.ask(&background("task=failed")).await);
+    for after in [u64::MAX, u64::MAX - 1] {
+        let path = format!("/v1/responses/{id}?stream=true&starting_after={after}");
+        let told = all(&bridge.ask(&Request::get(&path)).await);
+        assert_eq!(told.last().unwrap()["type"], "response.failed");
     }
 }

@@ -11,6 +11,7 @@ use rustls::{
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    process::Command,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -18,6 +19,7 @@ use crate::{
     events::{Events, joined},
     harness::{Bridge, CHAT, Proxy, scripted},
     http::Request,
+    process::Process,
 };
 
 /// An authority that nobody knows, and a certificate of its making.
@@ -128,4 +130,44 @@ async fn whom_nobody_vouches_for_is_told_nothing() {
         }
     }
     assert_eq!(bridge.journal().requests.len(), 0);
+}
+
+#[tokio::test]
+async fn authorities_of_the_system_are_trusted_where_that_is_set() {
+    let bridge = Bridge::start().await;
+    let certified = Certified::for_name("127.0.0.1");
+    let plain = bridge.simulator.base_url();
+    let plain = plain.trim_start_matches("http://").parse().unwrap();
+    let upstream = format!("https://{}", certified.terminate_for(plain).await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authorities.pem");
+    std::fs::write(&file, &certified.authority_pem).unwrap();
+    for (ca, status) in [("bundled", 503), ("system", 200)] {
+        let mut program = Command::new("env");
+        program
+            .arg(format!("SSL_CERT_FILE={}", file.display()))
+            .arg(env!("CARGO_BIN_EXE_foxbridge"));
+        let process = Process::run(program, &upstream, &[&format!("upstream.ca={ca}")]).await;
+        let answer = process.ask(&Request::chat(CHAT)).await;
+        assert_eq!(answer.status(), status, "{}", answer.text());
+    }
+    let nowhere = std::process::Command::new(env!("CARGO_BIN_EXE_foxbridge"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "upstream.ca=system",
+        ])
+        .current_dir(&folder)
+        .env("SSL_CERT_FILE", folder.path().join("nowhere"))
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    assert_eq!(nowhere.status.code(), Some(1));
+    let told = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(
+        told.contains("upstream.ca = \"system\": this system has no"),
+        "{told}"
+    );
 }

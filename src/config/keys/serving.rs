@@ -1,6 +1,6 @@
 //! How clients and supervisors are served, and what is told.
 
-use super::{COUNT, DURATION, DURATION_OR_ZERO, Form, Key, SIZE};
+use super::{COUNT, COUNT_OR_ZERO, DURATION, DURATION_OR_ZERO, Form, Key, SIZE};
 
 pub(in crate::config) const SERVER_THREADS: Key = Key {
     name: "server.threads",
@@ -30,12 +30,19 @@ pub(in crate::config) const SERVER_MAX_CONNECTIONS: Key = Key {
     expected: COUNT,
     why: "The most connections of clients; more than requests in flight, because clients keep idle ones for the next request.",
 };
+pub(in crate::config) const SERVER_MAX_CONNECTIONS_PER_ADDRESS: Key = Key {
+    name: "server.max_connections_per_address",
+    default: Some("0"),
+    form: Form::Whole,
+    expected: COUNT_OR_ZERO,
+    why: "The most of these from one address, an IPv6 /64 being one; 0 is no limit, as all clients may come through one.",
+};
 pub(in crate::config) const SERVER_READ_TIMEOUT: Key = Key {
     name: "server.read_timeout",
     default: Some("60s"),
     form: Form::Text,
     expected: DURATION,
-    why: "How long a client may take to send its headers, then its body; and how long it may read nothing.",
+    why: "How long a client may take to send its headers, then its body; how long it may read nothing, and how long ask nothing.",
 };
 pub(in crate::config) const SERVER_DRAIN_DELAY: Key = Key {
     name: "server.drain_delay",
@@ -72,12 +79,40 @@ pub(in crate::config) const SERVER_KEYS_FILE: Key = Key {
     expected: "a readable TOML file with a [[key]] for each client, as \"foxbridge key\" prints it",
     why: "Clients' own keys, each with its models and limits; nobody else is served then. None: whoever likes may call.",
 };
+pub(in crate::config) const SERVER_TLS_CERT: Key = Key {
+    name: "server.tls_cert",
+    default: None,
+    form: Form::Text,
+    expected: "a readable PEM file with the certificate and what leads to its authority, together with server.tls_key",
+    why: "The certificate that clients are shown, and its chain, in PEM; then they speak TLS. Read again when it changes.",
+};
+pub(in crate::config) const SERVER_TLS_KEY: Key = Key {
+    name: "server.tls_key",
+    default: None,
+    form: Form::Text,
+    expected: "a readable PEM file with the private key of the certificate, together with server.tls_cert",
+    why: "Its private key, in PEM and without a password.",
+};
+pub(in crate::config) const SERVER_TLS_CLIENT_CA: Key = Key {
+    name: "server.tls_client_ca",
+    default: None,
+    form: Form::Text,
+    expected: "a readable PEM file with at least one valid certificate, together with server.tls_cert and server.tls_key",
+    why: "Certificate authorities for clients: who has no certificate of theirs is turned away during the handshake.",
+};
 pub(in crate::config) const ADMIN_LISTEN: Key = Key {
     name: "admin.listen",
     default: None,
     form: Form::Text,
     expected: "an IP address and a port of its own, such as \"127.0.0.1:9090\" or \"0.0.0.0:9090\"",
     why: "Where supervisors ask GET /livez, GET /readyz and GET /metrics; keep clients away from it.",
+};
+pub(in crate::config) const ADMIN_ALLOW_PUBLIC: Key = Key {
+    name: "admin.allow_public",
+    default: Some("false"),
+    form: Form::Bool,
+    expected: "true or false",
+    why: "Whether admin.listen may be an address that strangers could reach; for pods, whose probes come from outside.",
 };
 pub(in crate::config) const PASSTHROUGH_PATHS: Key = Key {
     name: "passthrough.paths",

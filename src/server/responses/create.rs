@@ -2,7 +2,11 @@ use std::sync::Arc;
 
 use hyper::{Request, body::Incoming, http::request::Parts};
 
-use super::{Shelved, background, caller, history, response_id};
+use super::{
+    Shelved, background, caller,
+    history::{self, Finder},
+    response_id,
+};
 use crate::{
     api_error::ApiError,
     ledger::{Bought, KeptRequest},
@@ -42,6 +46,10 @@ pub(in crate::server) async fn create(
         shelved,
         is_background,
     } = made;
+    if is_background {
+        // Its id is of use only as long as it is known, after a restart too.
+        app.ledger.flush().await;
+    }
     match accepted.purpose {
         Purpose::Live { .. } => {
             let events = match is_background {
@@ -50,9 +58,7 @@ pub(in crate::server) async fn create(
             };
             chat::stream(accepted, Dialect::Events(Box::new(events)), shelved, access)
         }
-        Purpose::Whole if is_background => {
-            background::queued(app, accepted, &responder, access).await
-        }
+        Purpose::Whole if is_background => background::queued(accepted, &responder, access),
         Purpose::Whole => {
             let dialect = Dialect::Response(Box::new(responder));
             whole::answer(app, &head, accepted, dialect, shelved, access).await
@@ -82,9 +88,11 @@ async fn make(
     access.set_model(&request.model);
     let caller = caller(&head.headers);
     let earlier = history::earlier(app, &context, caller, &request).await?;
-    let items = translate::input_items(&request, |id| history::item(app, caller, id))?;
+    let mut finder = Finder::of(app, &context, caller, &request).await;
+    let most = app.settings.max_body;
+    let items = translate::input_items(&request, most, |id| finder.item(id))?;
     let chat = translate::chat(&request, &earlier, &items)?;
-    let size = items.iter().map(|item| item.len()).sum::<usize>() + body.len();
+    let size = translate::kept_size(body.len(), &items);
     let is_kept = request.store && app.ledger.keeps(size);
     if request.background && !is_kept {
         return Err(cannot_be_kept(size).into());

@@ -1,17 +1,20 @@
 //! What a response goes on from.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::stored;
 use crate::{
     api_error::ApiError,
     json::{Raw, RawObject},
     ledger::{Caller, Kept},
-    openai::ResponseRequest,
+    openai::{Input, ResponseRequest},
     relay::Context,
     server::App,
     translate::{response_id, task_of_item},
 };
+
+/// How many responses a request may refer to the items of; each may have to be asked for.
+const MOST_RESPONSES: usize = 256;
 
 /// The items of the conversation before a request, as JSON arrays, the oldest first.
 pub(super) async fn earlier(
@@ -22,12 +25,14 @@ pub(super) async fn earlier(
 ) -> Result<Vec<Cow<'static, str>>, ApiError> {
     let mut newest_first = Vec::new();
     let mut next = request.previous.as_deref().map(str::to_owned);
+    let mut left = app.settings.max_body;
     while let Some(id) = next {
-        let kept = app
-            .ledger
-            .kept(caller, &id)
-            .ok_or_else(|| no_previous(&id))?;
+        let kept = app.ledger.kept(caller, &id);
+        let asked = request.previous.as_deref().unwrap_or_default();
+        let kept = kept.ok_or_else(|| no_previous(asked, &id))?;
         let outcome = outcome(app, context, &kept).await?;
+        let length = outcome.len() + kept.request.input.len();
+        left = left.checked_sub(length).ok_or_else(|| too_long(app))?;
         newest_first.push(Cow::Owned(output(&outcome)));
         newest_first.push(Cow::Owned(kept.request.input.clone()));
         next = kept.request.previous.clone();
@@ -36,20 +41,61 @@ pub(super) async fn earlier(
     Ok(newest_first)
 }
 
-/// The item of this id, where it belongs to a response that is kept for this caller.
-pub(super) fn item(app: &App, caller: Caller<'_>, id: &str) -> Option<String> {
-    let kept = app.ledger.kept(caller, &response_id(task_of_item(id)?))?;
-    let outcome = kept.outcome.get();
-    let outcome = outcome.and_then(|outcome| std::str::from_utf8(outcome).ok());
-    let output = outcome.map(output).unwrap_or_default();
-    [&output, &kept.request.input]
-        .into_iter()
-        .filter_map(|items| Raw::parse(items).ok())
-        .flat_map(Raw::elements)
-        .find(|item| {
-            RawObject::of(*item).is_some_and(|item| item.string("id").as_deref() == Some(id))
-        })
-        .map(|item| item.get().to_owned())
+/// Finds the items that a request refers to, each response being read once.
+pub(super) struct Finder(HashMap<String, Vec<(String, String)>>);
+
+impl Finder {
+    /// Looks at the responses that a request refers to; those whose end is not known are asked for.
+    pub(super) async fn of(
+        app: &App,
+        context: &Context,
+        caller: Caller<'_>,
+        request: &ResponseRequest<'_>,
+    ) -> Self {
+        let mut found = HashMap::new();
+        let Input::Items(items) = &request.input else {
+            return Self(found);
+        };
+        for item in items {
+            let Some(item) = RawObject::of(*item) else {
+                continue;
+            };
+            let is_reference = match item.string("type") {
+                Some(kind) => kind == "item_reference",
+                None => item.get("role").is_none(),
+            };
+            let id = item.string("id").unwrap_or_default();
+            let Some(id) = task_of_item(&id).filter(|_| is_reference).map(response_id) else {
+                continue;
+            };
+            if found.contains_key(&id) || found.len() == MOST_RESPONSES {
+                continue;
+            }
+            let Some(kept) = app.ledger.kept(caller, &id) else {
+                continue;
+            };
+            // Of one that runs, only its input can be referred to.
+            let shown = stored::look(app, context, &kept).await.unwrap_or_default();
+            let mut items = Vec::new();
+            for text in [&output(&shown), &kept.request.input] {
+                let elements = Raw::parse(text).ok();
+                for item in elements.into_iter().flat_map(Raw::elements) {
+                    let id =
+                        RawObject::of(item).and_then(|item| Some(item.string("id")?.into_owned()));
+                    items.extend(id.map(|id| (id, item.get().to_owned())));
+                }
+            }
+            found.insert(id, items);
+        }
+        Self(found)
+    }
+
+    /// The item of this id. Each can be had once.
+    pub(super) fn item(&mut self, id: &str) -> Option<String> {
+        let items = self.0.get_mut(&response_id(task_of_item(id)?))?;
+        let at = items.iter().position(|(known, _)| known == id)?;
+        Some(items.swap_remove(at).1)
+    }
 }
 
 /// What a response has come to that another one goes on from.
@@ -78,17 +124,38 @@ fn output(response: &str) -> String {
     object.get("output").map_or("[]", Raw::get).to_owned()
 }
 
-fn no_previous(id: &str) -> ApiError {
+fn too_long(app: &App) -> ApiError {
+    ApiError {
+        param: Some("previous_response_id".into()),
+        ..ApiError::invalid_request(
+            413,
+            "request_too_large",
+            format!(
+                "The conversation is longer than {} bytes. Begin a new one with what matters of it, or raise 'server.max_body'.",
+                app.settings.max_body
+            ),
+        )
+    }
+}
+
+/// `missing` is the response that was asked for, or one that it goes on from.
+fn no_previous(asked: &str, missing: &str) -> ApiError {
+    let short = |id: &str| id.chars().take(100).collect::<String>();
+    let (asked, missing) = (short(asked), short(missing));
+    let what = match asked == missing {
+        true => format!("Previous response with id '{asked}' not found."),
+        false => format!(
+            "Previous response with id '{asked}' goes on from '{missing}', which is not found any more."
+        ),
+    };
     ApiError {
         param: Some("previous_response_id".into()),
         ..ApiError::invalid_request(
             400,
             "previous_response_not_found",
             format!(
-                "Previous response with id '{}' not found. Responses are kept for the key that made them, unless 'store' is \
-                 false, and as long as 'responses.max_age' and 'responses.max_size' allow. Send the whole conversation as \
-                 'input'.",
-                id.chars().take(100).collect::<String>()
+                "{what} Responses are kept for the key that made them, unless 'store' is false, and as long as \
+                 'responses.max_age' and 'responses.max_size' allow. Send the whole conversation as 'input'."
             ),
         )
     }

@@ -32,8 +32,16 @@ pub(super) enum Verb {
     InputItems,
 }
 
+/// Who asks, by the credential alone: how the scheme before it is written makes nobody another.
 fn caller(headers: &HeaderMap) -> Caller<'_> {
-    Caller(headers.get(AUTHORIZATION).map_or(b"", |key| key.as_bytes()))
+    let credential = headers
+        .get(AUTHORIZATION)
+        .map_or(&b""[..], |key| key.as_bytes());
+    let key = match credential.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key,
+        _ => credential,
+    };
+    Caller(key.trim_ascii())
 }
 
 fn not_found(id: &str) -> ApiError {

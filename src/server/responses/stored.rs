@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::{Request, StatusCode, body::Incoming, header::HeaderValue};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::{CANCEL, Shelved, Verb, caller, input_items, not_found, responder};
 use crate::{
@@ -28,6 +28,8 @@ use crate::{
     translate::{self, Dialect, with_outcome},
 };
 
+/// How long whoever cancels waits to hear whether there is anything left to cancel.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a task may be unknown upstream that was made just now.
 const UNKNOWN_AT_FIRST: u64 = 10;
 
@@ -46,6 +48,7 @@ pub(in crate::server) async fn serve(
     let caller = caller(request.headers());
     if verb == Verb::Delete {
         let forgotten = app.ledger.forget(caller, id);
+        app.ledger.flush().await;
         return answer(
             forgotten.then(|| deleted(id)).ok_or_else(|| not_found(id)),
             access,
@@ -126,6 +129,11 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
             Ok(with_outcome(begun, &settle(app, kept, &failed(&error))))
         }
         Report::Unknown => Err(lost(task, 404, None)),
+        // The key is at fault, not the task.
+        Report::Refused {
+            status: status @ (401 | 403),
+            failure,
+        } => Err(translate::refused(status, failure.as_ref(), None)),
         Report::Refused { status, failure } => Err(lost(task, status, failure)),
         Report::Trouble { retry_after } => Err(cannot_be_asked(task, retry_after)),
     }
@@ -169,7 +177,7 @@ fn stream(
     if let Some(outcome) = known(&kept) {
         let told = events.told(outcome);
         access.finish(StatusCode::OK, None);
-        return reply::events(stream::iter([told]));
+        return reply::events(stream::iter(told));
     }
     let task = Task {
         id: kept.bought.task.clone(),
@@ -200,11 +208,19 @@ async fn cancel(app: &App, context: &Context, kept: &Kept) -> Result<Reply, ApiE
         ));
     }
     // What is complete by now is paid for and stays; where that cannot be known, the client's word counts.
-    if let Err(error) = look(app, context, kept).await {
-        tracing::debug!(id = kept.id, error = &*error.message, "cancelled unseen");
+    match timeout(CANCEL_PATIENCE, look(app, context, kept)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(id = kept.id, error = &*error.message, "cancelled unseen")
+        }
+        Err(_) => tracing::debug!(
+            id = kept.id,
+            "cancelled unseen, for the upstream does not answer"
+        ),
     }
     let cancelled = r#"{"status":"cancelled"}"#;
     let outcome = settle(app, kept, cancelled);
+    app.ledger.flush().await;
     let mut reply = reply::json(with_outcome(&kept.request.begun, &outcome));
     if outcome == cancelled {
         kept.cancelled.cancel();

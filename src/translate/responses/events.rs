@@ -1,4 +1,7 @@
+mod again;
 mod opening;
+
+pub use again::Told;
 
 use std::sync::{Arc, OnceLock};
 
@@ -97,14 +100,6 @@ impl Events {
         self
     }
 
-    /// All events of a response whose outcome is known, as they were told when it came.
-    pub fn told(mut self, outcome: &str) -> Bytes {
-        let mut out = BytesMut::new();
-        self.begin(&mut out);
-        self.tell_all(outcome, &mut out);
-        out.freeze()
-    }
-
     /// The events before the first word.
     pub(in crate::translate) fn begin(&mut self, out: &mut BytesMut) {
         let begun = format!(r#""response":{}"#, self.begun);
@@ -160,6 +155,8 @@ impl Events {
             return false;
         }
         match self.run {
+            // A custom tool's input is told all at once.
+            Some(run) if self.is_custom(run) => return false,
             Some(run) => self.delta(run, "\"\"", "", out),
             None => self.say_in_progress(out),
         }
@@ -177,27 +174,6 @@ impl Events {
         let outcome = outcome(&self.items, self.form, finish, self.usage.as_deref(), now);
         self.end(&outcome, out);
         self.note(outcome);
-    }
-
-    fn tell_all(&mut self, outcome: &str, out: &mut BytesMut) {
-        let known = RawObject::parse(outcome).unwrap_or_default();
-        let output = known.get("output").and_then(Raw::array);
-        for item in output
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(RawObject::of)
-        {
-            self.tell_item(&item, out);
-        }
-        match &*known.string("status").unwrap_or_default() {
-            "cancelled" => {
-                let said = r#""code":"response_cancelled","message":"The response was cancelled.","param":null"#;
-                return self.numbered.write_aside(out, "error", &[said]);
-            }
-            "failed" => self.end_run(out),
-            status => self.close_all(status == "incomplete", out),
-        }
-        self.end(outcome, out);
     }
 
     /// The event that tells what went wrong. `is_final`: that is what the response has come to; otherwise only this stream
@@ -333,6 +309,11 @@ impl Events {
         self.say_in(run, arguments, "", out);
     }
 
+    fn is_custom(&self, run: Run) -> bool {
+        let kind = self.items.get(run.item).map(|item| &item.kind);
+        matches!(kind, Some(Kind::Call(call)) if call.is_custom)
+    }
+
     fn grow(&mut self, run: Run, raw: Raw, text: &str, logprobs: &str, out: &mut BytesMut) {
         match self.items.get_mut(run.item).map(|item| &mut item.kind) {
             Some(Kind::Reasoning(whole)) => whole.push_str(text),
@@ -359,11 +340,16 @@ impl Events {
             return self.delta(run, raw.get(), logprobs, out);
         }
         self.pending.push_str(text);
-        while let Some(length) = piece(&self.pending) {
-            let piece = quote(self.pending.get(..length).unwrap_or_default());
-            self.pending.drain(..length);
-            self.delta(run, &piece, "", out);
+        let mut told = 0;
+        while let Some(length) = piece(self.pending.get(told..).unwrap_or_default()) {
+            if !self.numbered.passes_over() {
+                let piece = self.pending.get(told..told + length);
+                let piece = quote(piece.unwrap_or_default());
+                self.delta(run, &piece, "", out);
+            }
+            told += length;
         }
+        self.pending.drain(..told);
     }
 }
 

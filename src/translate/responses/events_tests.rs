@@ -65,6 +65,10 @@ fn told(events: Events, chunks: &[Bytes]) -> Vec<u8> {
     out.to_vec()
 }
 
+fn again(events: Events, outcome: &str) -> Vec<u8> {
+    events.told(outcome).flatten().collect()
+}
+
 fn names(stream: &[u8]) -> Vec<String> {
     let listed = listed(stream);
     for (at, (number, _)) in listed.iter().enumerate() {
@@ -282,12 +286,12 @@ proptest! {
         let second = told(responder(summarizes, &Outcome::default()).even_events(None), &other);
         prop_assert_eq!(std::str::from_utf8(&first), std::str::from_utf8(&second));
         let known = std::str::from_utf8(outcome.get().unwrap()).unwrap().to_owned();
-        let afterwards = responder(summarizes, &outcome).even_events(None).told(&known);
+        let afterwards = again(responder(summarizes, &outcome).even_events(None), &known);
         prop_assert_eq!(std::str::from_utf8(&first), std::str::from_utf8(&afterwards));
         let all = listed(&first);
         for rest in [
             told(responder(summarizes, &Outcome::default()).even_events(Some(after)), &other),
-            responder(summarizes, &outcome).even_events(Some(after)).told(&known).to_vec(),
+            again(responder(summarizes, &outcome).even_events(Some(after)), &known),
         ] {
             let missing: Vec<_> = all.iter().filter(|(number, _)| *number > after).cloned().collect();
             prop_assert_eq!(listed(&rest), missing);
@@ -302,4 +306,29 @@ proptest! {
         told(responder(false, &natural).events(), &other);
         prop_assert_eq!(even.get(), natural.get());
     }
+}
+
+#[test]
+fn a_long_answer_is_told_a_little_at_a_time() {
+    let text = "many words 中 ".repeat(20_000);
+    let outcome = Outcome::default();
+    let chunks = [
+        chunk(&format!(r#""content":{}"#, quote(&text))),
+        last("stop"),
+    ];
+    let live = told(responder(false, &outcome).even_events(None), &chunks);
+    let known = std::str::from_utf8(outcome.get().unwrap()).unwrap();
+    let mut most = 0;
+    let mut all = Vec::new();
+    for piece in responder(false, &outcome).even_events(None).told(known) {
+        most = most.max(piece.len());
+        all.extend_from_slice(&piece);
+    }
+    assert!(all == live, "the same events");
+    // The last ones have the whole text in them.
+    assert!(most < 8 * text.len() && most < live.len() / 10, "{most}");
+    let rest = responder(false, &outcome)
+        .even_events(Some(1 << 40))
+        .told(known);
+    assert_eq!(rest.count(), 0);
 }

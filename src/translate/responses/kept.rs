@@ -1,6 +1,6 @@
 //! What is kept of a request, and shown of it: the response before it has an answer, and its input.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::tools::shown_tools;
 use crate::{
@@ -96,21 +96,37 @@ pub fn with_outcome(begun: &str, outcome: &str) -> String {
     edit.text()
 }
 
+/// At most so many bytes will be kept of a request with a body of this length and these items, before it is answered.
+pub fn kept_size(body: usize, items: &[Cow<str>]) -> usize {
+    // What is added to each item: an id, a type, a status, a part around its text.
+    const ADDED: usize = 220;
+    const RESPONSE: usize = 1_200;
+    let items = items.iter().map(|item| item.len() + ADDED).sum::<usize>();
+    body + items + RESPONSE
+}
+
 /// Input items as they are kept and listed: with ids, and messages whose content is parts. A JSON array.
 pub fn kept_items(items: &[Cow<str>], task: &str) -> String {
+    let mut known = HashSet::new();
     let kept: Vec<String> = items
         .iter()
         .enumerate()
-        .filter_map(|(at, item)| Some(kept_item(RawObject::parse(item).ok()?, at, task)))
+        .filter_map(|(at, item)| {
+            let item = RawObject::parse(item).ok()?;
+            // By its id an item is found again, so that each needs one of its own.
+            let id = item.string("id").filter(|id| !id.is_empty());
+            let is_good = id.is_some_and(|id| known.insert(id.into_owned()));
+            Some(kept_item(item, is_good, at, task))
+        })
         .collect();
     format!("[{}]", kept.join(","))
 }
 
-fn kept_item(item: RawObject, at: usize, task: &str) -> String {
+fn kept_item(item: RawObject, has_id: bool, at: usize, task: &str) -> String {
     let kind = item.string("type");
     let kind = kind.as_deref().unwrap_or("message");
     let mut edit = item.edit();
-    if item.string("id").is_none() {
+    if !has_id {
         let prefix = match kind {
             "function_call" => "fc",
             "function_call_output" => "fco",
@@ -121,7 +137,12 @@ fn kept_item(item: RawObject, at: usize, task: &str) -> String {
         };
         edit.set("id", quote(&format!("{prefix}_{task}_in{at}")));
     }
-    if kind != "reasoning" && item.present("status").is_none() {
+    let status = item.string("status");
+    let is_known = matches!(
+        status.as_deref(),
+        Some("in_progress" | "completed" | "incomplete")
+    );
+    if !is_known && (kind != "reasoning" || status.is_some()) {
         edit.set("status", "\"completed\"");
     }
     if kind == "message" {
@@ -152,6 +173,19 @@ fn parts(message: &RawObject) -> String {
         .map(|part| {
             let object = RawObject::of(part).unwrap_or_default();
             let needed = match object.string("type").as_deref() {
+                Some("text") => {
+                    let mut edit = object.edit();
+                    let kind = if is_answer {
+                        "output_text"
+                    } else {
+                        "input_text"
+                    };
+                    edit.set("type", quote(kind));
+                    if is_answer {
+                        edit.set("annotations", "[]");
+                    }
+                    return edit.text();
+                }
                 Some("input_image") => ("detail", "\"auto\""),
                 Some("output_text") => ("annotations", "[]"),
                 _ => return part.get().to_owned(),

@@ -16,8 +16,8 @@ mod usage;
 
 use bytes::Bytes;
 
-pub use events::{Events, Outcome};
-pub use kept::{About, begun, kept_items, response_id, task_of_item, with_outcome};
+pub use events::{Events, Outcome, Told};
+pub use kept::{About, begun, kept_items, kept_size, response_id, task_of_item, with_outcome};
 pub use request::{Chat, chat, input_items};
 pub use tools::customs;
 

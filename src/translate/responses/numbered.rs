@@ -32,6 +32,13 @@ impl Numbered {
         }
     }
 
+    /// Whether the client has the next event, which is then passed over.
+    pub(super) fn passes_over(&mut self) -> bool {
+        let is_known = self.after.is_some_and(|after| self.next <= after);
+        self.next += u64::from(is_known);
+        is_known
+    }
+
     /// Writes something that is no part of the stream, and that a client which goes on later must not count as one.
     pub(super) fn write_aside(&mut self, out: &mut BytesMut, kind: &str, members: &[&str]) {
         let last = self.next.saturating_sub(1);
@@ -47,8 +54,8 @@ impl Numbered {
         }
         let number = self
             .after
-            .map_or(self.next, |after| self.next.max(after + 1));
-        self.next = number + 1;
+            .map_or(self.next, |after| self.next.max(after.saturating_add(1)));
+        self.next = number.saturating_add(1);
         self.put(out, kind, number, members);
     }
 

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use bytes::Bytes;
 
@@ -43,11 +43,15 @@ pub struct Chat {
 
 /// The items of a request's own input, each as JSON text; references to other items are replaced by what they refer to.
 ///
-/// `find` gives the item of an id, of those that are kept.
+/// `find` gives the item of an id, of those that are kept. What is referred to may take `most` bytes, since a short reference
+/// can stand for a long item.
 pub fn input_items<'a>(
     request: &ResponseRequest<'a>,
-    find: impl Fn(&str) -> Option<String>,
+    most: usize,
+    mut find: impl FnMut(&str) -> Option<String>,
 ) -> Result<Vec<Cow<'a, str>>, RequestFault> {
+    let mut left = most;
+    let mut known = HashSet::new();
     let items = match &request.input {
         Input::Text(text) => {
             let message = format!(
@@ -69,7 +73,22 @@ pub fn input_items<'a>(
                 return Ok(Cow::Borrowed(item.get()));
             }
             let id = object.string("id").unwrap_or_default();
-            find(&id).map(Cow::Owned).ok_or_else(|| {
+            if !known.insert(id.clone()) {
+                return Err(RequestFault::invalid_value(
+                    format!("{place}.id"),
+                    format!("Duplicate item: '{place}' refers to the same item as one before it. Refer to it once."),
+                ));
+            }
+            let found = find(&id);
+            if let Some(item) = &found {
+                left = left.checked_sub(item.len()).ok_or_else(|| {
+                    RequestFault::invalid_value(
+                        format!("{place}.id"),
+                        format!("The items that 'input' refers to are longer than {most} bytes. Refer to fewer."),
+                    )
+                })?;
+            }
+            found.map(Cow::Owned).ok_or_else(|| {
                 RequestFault {
                 code: Some("item_not_found"),
                 ..RequestFault::invalid_value(

@@ -2,7 +2,7 @@ use super::*;
 
 fn translated(body: &str, earlier: &[Cow<str>]) -> Result<Chat, RequestFault> {
     let request = ResponseRequest::parse(body.as_bytes()).unwrap();
-    let items = input_items(&request, |id| {
+    let items = input_items(&request, 100, |id| {
         (id == "msg_known").then(|| r#"{"role":"assistant","content":"found"}"#.to_owned())
     })?;
     chat(&request, earlier, &items)
@@ -20,6 +20,13 @@ fn a_reference_is_what_it_refers_to() {
         let expected = r#"{"model":"m","messages":[{"role":"assistant","content":"found"},{"role":"user","content":"x"}]}"#;
         assert_eq!(chat.body, expected);
     }
+    let twice = r#"{"model":"m","input":[{"id":"msg_known"},{"id":"msg_known"}]}"#;
+    let fault = translated(twice, &[]).unwrap_err();
+    assert_eq!(fault.param.as_deref(), Some("input[1].id"));
+    let request = ResponseRequest::parse(twice.as_bytes()).unwrap();
+    let fault = input_items(&request, 9, |_| Some("x".repeat(10))).unwrap_err();
+    assert_eq!(fault.param.as_deref(), Some("input[0].id"));
+    assert!(fault.message.contains("longer than 9 bytes"), "{fault}");
     let body = r#"{"model":"m","input":[{"type":"item_reference","id":"msg_other"}]}"#;
     let fault = translated(body, &[]).unwrap_err();
     assert_eq!(

@@ -50,6 +50,12 @@ pub(super) fn tools(request: &RawObject) -> Result<Tools, RequestFault> {
     });
     let offered: Vec<String> = offered.map(|function| function.json).collect();
     if offered.is_empty() {
+        if !matches!(&choice, Choice::Unsaid) && !choice.is_lenient() {
+            return Err(RequestFault::invalid_value(
+                "tool_choice",
+                "Invalid 'tool_choice': no tool is offered that could be called. Offer one in 'tools', or send auto.",
+            ));
+        }
         // A chat that offers no tools may not speak of a choice either.
         return Ok(Tools::default());
     }
@@ -126,7 +132,11 @@ fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
         });
     }
     let name = text(&tool, place, "name")?;
-    for (member, expected) in [("parameters", "an object"), ("strict", "a boolean")] {
+    for (member, expected) in [
+        ("description", "a string"),
+        ("parameters", "an object"),
+        ("strict", "a boolean"),
+    ] {
         if let Some(value) = tool.present(member)
             && json::kind(value) != expected
         {
@@ -153,6 +163,9 @@ fn function(value: Raw, place: &str) -> Result<Function, RequestFault> {
 /// A tool that takes plain text, as a function. What it says about the form of that text is told to the model in words.
 fn custom(tool: &RawObject, place: &str) -> Result<Function, RequestFault> {
     let name = text(tool, place, "name")?;
+    if tool.present("description").is_some() {
+        text(tool, place, "description")?;
+    }
     let mut description = tool.string("description").unwrap_or_default().into_owned();
     let format = tool.object("format").unwrap_or_default();
     if let Some(definition) = format.string("definition") {
@@ -188,6 +201,11 @@ enum Choice {
 }
 
 impl Choice {
+    /// Whether the model need not call anything.
+    fn is_lenient(&self) -> bool {
+        matches!(self, Self::Mode(mode) | Self::Among(mode, _) if mode != "\"required\"")
+    }
+
     fn read(value: Raw) -> Result<Self, RequestFault> {
         if Raw::string(value).is_some() {
             return mode(value, "tool_choice").map(Self::Mode);
@@ -297,6 +315,12 @@ mod tests {
         let chosen = r#"{"type":"function","function":{"name":"patch"}}"#;
         assert_eq!(choice.as_deref(), Some(chosen));
         assert_eq!(customs(&RawObject::parse(request).unwrap()), ["patch"]);
+    }
+
+    #[test]
+    fn whoever_must_call_must_be_offered_something() {
+        assert!(read(r#"{"tool_choice":"required"}"#).is_err());
+        assert_eq!(read(r#"{"tool_choice":"none"}"#).unwrap(), (None, None));
     }
 
     #[test]

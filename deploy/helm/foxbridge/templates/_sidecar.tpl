@@ -14,6 +14,9 @@ reach would be taken off its Service with all that the application can do withou
       value: 127.0.0.1:{{ .Values.sidecar.port }}
     - name: FOXBRIDGE_ADMIN_LISTEN
       value: 0.0.0.0:{{ .Values.sidecar.adminPort }}
+    {{/* The kubelet asks from outside of the pod. */ -}}
+    - name: FOXBRIDGE_ADMIN_ALLOW_PUBLIC
+      value: "true"
     - name: FOXBRIDGE_SERVER_MAX_IN_FLIGHT
       value: {{ .Values.sidecar.maxInFlight | quote }}
     - name: FOXBRIDGE_SERVER_MAX_CONNECTIONS

@@ -4,9 +4,9 @@ use bytes::BytesMut;
 
 use super::{Events, Run, Speech};
 use crate::{
-    json::{Raw, RawObject, quote},
+    json::quote,
     translate::responses::output::{
-        COMPLETED, Call, Form, IN_PROGRESS, INCOMPLETE, Item, Kind, Part, reasoning_part,
+        COMPLETED, Form, IN_PROGRESS, INCOMPLETE, Item, Kind, Part, reasoning_part,
     },
 };
 
@@ -104,53 +104,6 @@ impl Events {
         let [before, inside, behind] = logprobs;
         let members = [&place, r#","delta":"#, text, before, inside, behind];
         self.numbered.write(out, kind, &members);
-    }
-
-    /// Tells an item whose outcome is known, but for its end.
-    pub(super) fn tell_item(&mut self, item: &RawObject, out: &mut BytesMut) {
-        let parts = |name: &str| item.get(name).and_then(Raw::array).unwrap_or_default();
-        match item.string("type").as_deref() {
-            Some("reasoning") => {
-                let parts = parts("content").into_iter().chain(parts("summary"));
-                for part in parts.filter_map(RawObject::of) {
-                    self.say(Speech::Reasoning, part.get("text"), "", out);
-                }
-            }
-            Some("message") => {
-                for part in parts("content").into_iter().filter_map(RawObject::of) {
-                    let logprobs = part.get("logprobs").map_or("", Raw::get);
-                    let logprobs = logprobs.trim_start_matches('[').trim_end_matches(']');
-                    match part.get("refusal") {
-                        // The one part that there can be without a word.
-                        None if part.string("text").is_some_and(|text| text.is_empty()) => {
-                            self.open(Speech::Text, out);
-                        }
-                        None => self.say(Speech::Text, part.get("text"), logprobs, out),
-                        refusal => self.say(Speech::Refusal, refusal, "", out),
-                    }
-                }
-            }
-            Some(kind @ ("function_call" | "custom_tool_call")) => {
-                let text = |name: &str| item.string(name).unwrap_or_default().into_owned();
-                let is_custom = kind == "custom_tool_call";
-                self.close_run(out);
-                let call = Call {
-                    is_custom,
-                    index: self.items.len() as u64,
-                    call_id: text("call_id"),
-                    name: text("name"),
-                    arguments: String::new(),
-                };
-                let run = Run {
-                    item: self.add(Kind::Call(call), out),
-                    speech: Speech::Arguments,
-                };
-                self.run = Some(run);
-                let said = if is_custom { "input" } else { "arguments" };
-                self.say_in(run, item.get(said), "", out);
-            }
-            _ => {}
-        }
     }
 
     fn open_part(&mut self, at: usize, speech: Speech, out: &mut BytesMut) {
