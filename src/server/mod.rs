@@ -174,7 +174,11 @@ impl App {
         let clients = match &settings.clients {
             // What was counted is not forgotten for a change elsewhere.
             same if *same == self.settings.clients => self.clients.clone(),
-            other => other.clone().map(keys::Ring::new).map(Arc::new),
+            None => None,
+            Some(entries) => Some(Arc::new(match &self.clients {
+                Some(clients) => clients.renewed(entries.clone()),
+                None => keys::Ring::new(entries.clone()),
+            })),
         };
         let catalog = models::Catalog::new(upstream.models_cache());
         let relay = relay::Means {
