@@ -22,7 +22,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{server::App, telemetry};
+use crate::{
+    server::{App, Current},
+    telemetry,
+};
 
 /// Connections served at once; supervisors are few, and others wait unaccepted.
 pub const CONNECTIONS: usize = 64;
@@ -39,13 +42,13 @@ const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Answers supervisors for as long as it is polled.
-pub async fn serve(listener: TcpListener, app: Arc<App>) -> Infallible {
+pub async fn serve(listener: TcpListener, current: Current) -> Infallible {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let permit = room.clone().acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let app = app.clone();
+                let app = current.get();
                 tokio::spawn(async move {
                     answer_one(stream, app).await;
                     drop(permit);
@@ -95,9 +98,19 @@ async fn answer(method: &Method, path: &str, app: &App) -> Response<Full<Bytes>>
         }
         "/readyz" => match not_ready(app).await {
             Some(reason) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
-            None => reply(StatusCode::OK, TEXT, "ok\n".to_owned()),
+            None => reply(StatusCode::OK, TEXT, ready(app)),
         },
         _ => reply(StatusCode::OK, TEXT, "ok\n".to_owned()),
+    }
+}
+
+/// It serves, though perhaps not as the operator wants it to.
+fn ready(app: &App) -> String {
+    match &*app.fault.load() {
+        None => "ok\n".to_owned(),
+        Some(fault) => {
+            format!("ok, but the settings that were read last are not in force: {fault}\n")
+        }
     }
 }
 

@@ -64,6 +64,14 @@ impl Reload {
         }
     }
 
+    /// Has this read again too; it was read just now.
+    pub fn add(&mut self, part: Part) {
+        self.parts.push(Watched {
+            seen: content(&part.files),
+            part,
+        });
+    }
+
     /// From here on SIGHUP does not end the process, but has everything read again.
     ///
     /// # Errors
@@ -96,9 +104,7 @@ impl Reload {
                     Err(_) => return future::pending().await,
                 }
             } else if is_asked {
-                tracing::warn!(
-                    "SIGHUP: only certificates are read again, and there are none; other settings need a restart"
-                );
+                tracing::warn!("SIGHUP: there is nothing to read again");
             }
             is_asked = tokio::select! {
                 () = hung_up(&mut hangups) => true,
@@ -166,7 +172,7 @@ impl Watched {
         self.seen = now;
         let name = self.part.name;
         match (self.part.renew)() {
-            Ok(()) => tracing::info!("{name}: read again, and in force for new connections"),
+            Ok(()) => tracing::info!("{name}: read again, and in force from now on"),
             Err(cause) => tracing::error!(
                 %cause,
                 "{name}: the files are faulty, so what was in force stays; put them right, and they are read again"

@@ -1,12 +1,14 @@
 //! Puts the rooms together into one running proxy.
 
+mod live;
+
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, time::sleep};
 
 use crate::{
     admin,
-    config::Config,
+    config::{Config, Loaded, Sources},
     ledger::{Ledger, OpenError},
     metrics::Metrics,
     reload::{Part, Reload},
@@ -15,6 +17,7 @@ use crate::{
     traces::{self, Sending},
     upstream::{Setup, Upstream},
 };
+use live::Live;
 
 /// What one turn of a thread logs is written at once.
 const HABITS: Habits = Habits {
@@ -59,7 +62,8 @@ impl From<TcpListener> for Listeners {
 /// Everything that can be refused at the start has been: the ledger is open, and the upstream's certificates are read.
 pub struct Proxy {
     front: Front,
-    app: Arc<App>,
+    ledger: Ledger,
+    metrics: Metrics,
     reload: Reload,
     /// Sends traces, where they go somewhere.
     sending: Option<Sending>,
@@ -79,8 +83,8 @@ impl Proxy {
         let ledger = Ledger::open(config.ledger)?;
         let mut app = App::new(
             upstream,
-            ledger,
-            metrics,
+            ledger.clone(),
+            metrics.clone(),
             config.task,
             config.stream,
             config.models,
@@ -88,14 +92,20 @@ impl Proxy {
         );
         app.tls = tls;
         app.traces = sending.as_ref().map(Sending::traces);
-        let app = Arc::new(app);
-        let front = Front::new(app.clone(), HABITS).map_err(StartError::Threads)?;
+        let front = Front::new(Arc::new(app), HABITS).map_err(StartError::Threads)?;
         Ok(Self {
             front,
-            app,
+            ledger,
+            metrics,
             reload,
             sending,
         })
+    }
+
+    /// From here on, the settings are read again from these sources, which they came from, when a file of theirs changes.
+    pub fn renew_from(&mut self, sources: Sources, loaded: &Loaded) {
+        let settings = Live::new(sources, loaded, self.front.renewal(), self.metrics.clone());
+        self.reload.add(settings.part());
     }
 
     /// From here on SIGHUP does not end the process, but has what [`reload`](crate::reload) knows read again.
@@ -110,9 +120,10 @@ impl Proxy {
     /// supervisors to the very end.
     pub async fn serve(self, listeners: impl Into<Listeners>, stop: impl Future<Output = ()>) {
         let Listeners { clients, admin } = listeners.into();
+        let current = self.front.current().clone();
         let supervised = async {
             match admin {
-                Some(listener) => admin::serve(listener, self.app.clone()).await,
+                Some(listener) => admin::serve(listener, current).await,
                 None => std::future::pending().await,
             }
         };
@@ -120,10 +131,10 @@ impl Proxy {
         tokio::select! {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},
-            never = keep_up(&self.app.metrics) => match never {},
+            never = keep_up(&self.metrics) => match never {},
             never = self.reload.run() => match never {},
         }
-        self.app.ledger.flush().await;
+        self.ledger.flush().await;
         if let Some(sender) = sender {
             sender.finish().await;
         }

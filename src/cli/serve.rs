@@ -19,7 +19,9 @@ use super::{
 };
 
 pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
-    let config = config::load(&configuration.sources())?.config;
+    let sources = configuration.sources();
+    let loaded = config::load(&sources)?;
+    let config = loaded.config.clone();
     start_log(&config);
     super::block_on(async {
         let signals = Signals::listen()?;
@@ -39,6 +41,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
             ),
         };
         let mut proxy = run::Proxy::new(config.clone())?;
+        proxy.renew_from(sources, &loaded);
         proxy.heed_hangups().map_err(Failure::Runtime)?;
         announce(&config, &listener, admin.as_ref());
         tell_systemd(NotifyState::Ready);

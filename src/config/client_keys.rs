@@ -271,6 +271,11 @@ mod tests {
         };
         assert_eq!(entries[1].limits, limits);
         assert_eq!(entries[1].models.as_ref().map(Vec::len), Some(2));
+        let shown = format!("{entries:?} {entries:#?}");
+        assert!(
+            shown.contains("team-a") && !shown.contains("f8bf"),
+            "{shown}"
+        );
     }
 
     #[test]

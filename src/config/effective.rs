@@ -1,6 +1,9 @@
 //! The settings in force, as TOML that says where each came from.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use figment::Figment;
 
@@ -12,16 +15,18 @@ use super::{
 };
 
 /// Displays as valid TOML with its secrets masked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Effective(Vec<Line>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Line {
     section: &'static str,
     name: &'static str,
     /// A TOML literal; `None` where nobody set it.
     value: Option<String>,
     origin: String,
+    /// What it is, secrets too, so that a change shows; as a hash, so that nothing else does.
+    digest: u64,
 }
 
 impl Effective {
@@ -32,6 +37,7 @@ impl Effective {
             Line {
                 section,
                 name,
+                digest: digest(value.as_ref().map(literal::exact)),
                 value: value.map(|value| match key.form {
                     Form::Secret => format!("\"{MASK}\""),
                     _ => literal::exact(&value),
@@ -41,6 +47,24 @@ impl Effective {
         };
         Self(keys::ALL.iter().map(line).collect())
     }
+
+    /// The names of the settings that are others in `later`.
+    pub fn changes(&self, later: &Self) -> Vec<String> {
+        let pairs = self.0.iter().zip(&later.0);
+        let changed = pairs.filter(|(before, after)| before.digest != after.digest);
+        changed
+            .map(|(line, _)| match line.section {
+                "" => line.name.to_owned(),
+                section => format!("{section}.{}", line.name),
+            })
+            .collect()
+    }
+}
+
+fn digest(value: Option<String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl fmt::Display for Effective {

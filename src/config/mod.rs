@@ -18,7 +18,7 @@ mod sources;
 mod suggest;
 mod warnings;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 pub use client_keys::is_client_name;
 pub use effective::Effective;
@@ -48,6 +48,8 @@ pub struct Loaded {
     pub config: Config,
     /// The same, as a person wrote it and with the origin of each setting.
     pub effective: Effective,
+    /// The files that settings name and that are read with them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Merges the sources and parses every setting. Reads proxy.toml and the files that settings name.
@@ -60,6 +62,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
         Some(config) if faults.is_empty() => Ok(Loaded {
             config,
             effective: Effective::of(&figment),
+            files: rooms::files(&figment),
         }),
         _ => Err(Faults(faults)),
     }

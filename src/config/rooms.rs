@@ -4,7 +4,7 @@
 mod tls;
 mod trace;
 
-use std::{net::SocketAddr, num::NonZero, thread};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread};
 
 use figment::{Figment, value::Value};
 
@@ -48,6 +48,19 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         log: log?,
         trace: trace?,
     })
+}
+
+/// The files that settings name and that are read with them; certificates for clients are read by whoever shows them.
+pub(super) fn files(figment: &Figment) -> Vec<PathBuf> {
+    let named = [
+        &keys::UPSTREAM_API_KEY_FILE,
+        &keys::UPSTREAM_CA_FILE,
+        &keys::SERVER_KEYS_FILE,
+    ];
+    named
+        .into_iter()
+        .filter_map(|key| parse::path(&layer::find(figment, key)?).ok())
+        .collect()
 }
 
 fn admin_listen(reader: &mut Reader<'_>, listen: Option<SocketAddr>) -> Option<Option<SocketAddr>> {

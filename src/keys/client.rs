@@ -22,7 +22,8 @@ struct Inner {
     name: String,
     models: Option<Vec<Pattern>>,
     limits: Limits,
-    used: Mutex<Used>,
+    /// Shared with the client that it was in the list before.
+    used: Arc<Mutex<Used>>,
 }
 
 struct Used {
@@ -49,16 +50,21 @@ pub struct Rate {
 }
 
 impl Client {
-    pub(super) fn new(entry: Entry, now: Instant) -> Self {
+    /// `before`: what it was in the list that this one replaces.
+    pub(super) fn new(entry: Entry, before: Option<&Self>, now: Instant) -> Self {
         let bucket = |rate: Option<u32>| rate.map(|rate| Bucket::full(rate, now));
+        let before = before.filter(|before| before.0.limits == entry.limits);
+        let used = before.map(|before| before.0.used.clone());
         Self(Arc::new(Inner {
             name: entry.name,
             models: entry.models,
             limits: entry.limits,
-            used: Mutex::new(Used {
-                requests: bucket(entry.limits.requests_per_minute),
-                tokens: bucket(entry.limits.tokens_per_minute),
-                at_once: 0,
+            used: used.unwrap_or_else(|| {
+                Arc::new(Mutex::new(Used {
+                    requests: bucket(entry.limits.requests_per_minute),
+                    tokens: bucket(entry.limits.tokens_per_minute),
+                    at_once: 0,
+                }))
             }),
         }))
     }

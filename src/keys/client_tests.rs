@@ -14,7 +14,7 @@ fn client(limits: Limits, models: Option<&[&str]>, now: Instant) -> Client {
         models: models.map(patterns),
         limits,
     };
-    Client::new(entry, now)
+    Client::new(entry, None, now)
 }
 
 /// So many tokens in all.

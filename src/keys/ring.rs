@@ -1,4 +1,4 @@
-use std::{fmt, time::Instant};
+use std::{collections::HashMap, fmt, time::Instant};
 
 use subtle::ConditionallySelectable;
 
@@ -14,14 +14,25 @@ pub struct Ring {
 
 impl Ring {
     pub fn new(entries: Vec<Entry>) -> Self {
-        let now = Instant::now();
         Self {
-            hashes: entries.iter().map(|entry| entry.hash.clone()).collect(),
-            clients: entries
-                .into_iter()
-                .map(|entry| Client::new(entry, now))
-                .collect(),
+            hashes: Vec::new(),
+            clients: Vec::new(),
         }
+        .renewed(entries)
+    }
+
+    /// Another list in place of this one. A key that has the limits that it had goes on from what it has used of them.
+    pub fn renewed(&self, entries: Vec<Entry>) -> Self {
+        let now = Instant::now();
+        let known: HashMap<&Hash, &Client> = self.hashes.iter().zip(&self.clients).collect();
+        let (hashes, clients) = entries
+            .into_iter()
+            .map(|entry| {
+                let before = known.get(&entry.hash).copied();
+                (entry.hash.clone(), Client::new(entry, before, now))
+            })
+            .unzip();
+        Self { hashes, clients }
     }
 
     /// Whose key this is, if anybody's. It is compared with every one, whichever it is: neither how much of a hash is right
@@ -46,6 +57,39 @@ impl fmt::Debug for Ring {
 mod tests {
     use super::*;
     use crate::keys::Limits;
+
+    #[test]
+    fn a_list_that_changes_forgets_nothing_of_what_stays() {
+        let entry = |name: &str, requests: u32| Entry {
+            name: name.to_owned(),
+            hash: Hash::of(name.as_bytes()),
+            models: None,
+            limits: Limits {
+                requests_per_minute: Some(requests),
+                concurrency: Some(1),
+                ..Limits::default()
+            },
+        };
+        let before = Ring::new(vec![entry("a", 2), entry("b", 2), entry("c", 2)]);
+        let [a, b] = ["a", "b"].map(|key| before.find(key.as_bytes()).unwrap());
+        let held = [&a, &b].map(|client| client.enter(true).unwrap());
+        let after = before.renewed(vec![entry("b", 3), entry("a", 2), entry("d", 2)]);
+        assert!(after.find(b"c").is_none());
+        let left = |key: &[u8]| {
+            let standing = after.find(key).unwrap().standing();
+            standing.requests.map(|rate| rate.left)
+        };
+        assert_eq!(
+            (left(b"a"), left(b"b"), left(b"d")),
+            (Some(1), Some(3), Some(2))
+        );
+        assert!(
+            after.find(b"a").unwrap().enter(true).is_err(),
+            "its place is held"
+        );
+        drop(held);
+        assert!(after.find(b"a").unwrap().enter(true).is_ok());
+    }
 
     #[test]
     fn a_key_finds_its_own_client_and_no_other() {

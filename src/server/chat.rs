@@ -228,7 +228,7 @@ pub(super) fn stream(
     } = accepted;
     pursuit.speak(dialect);
     let report = move |told: Result<Told<'_>, &ApiError>| {
-        let usage = access.course().usage();
+        let usage = reserved.as_ref().and_then(|_| access.course().usage());
         access.finish(StatusCode::OK, told.as_ref().err().copied());
         if let Some(shelved) = shelved {
             shelved.settle();

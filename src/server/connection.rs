@@ -12,7 +12,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{
-    App, Settings,
+    Current, Settings,
     addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
@@ -66,7 +66,7 @@ impl Server {
     /// Serves a connection to its end.
     pub(super) fn serve(
         &self,
-        app: Arc<App>,
+        current: Current,
         stream: TcpStream,
         admitted: Admitted,
     ) -> impl Future<Output = ()> + Send + use<> {
@@ -79,6 +79,7 @@ impl Server {
                 watcher,
                 load,
             } = admitted;
+            let app = current.get();
             let connections = app.connections.clone();
             connections.fetch_add(1, Ordering::Relaxed);
             let counted = scopeguard::guard(connections, |connections| {
@@ -101,6 +102,8 @@ impl Server {
                     socket
                 }
             };
+            // Requests are served with what is in force when they begin.
+            drop(app);
             let presence = Presence::default();
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
@@ -109,7 +112,7 @@ impl Server {
                 let (presence, watchdog) = (presence.clone(), watchdog.clone());
                 move |request: Request<Incoming>| {
                     let stay = presence.ask(request.version());
-                    let app = app.clone();
+                    let app = current.get();
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),
                         is_ambiguous: ambiguous.take(),

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    App,
+    App, Current,
     connection::{Admitted, Server},
 };
 
@@ -28,12 +28,13 @@ const EVENT_INTERVAL: u32 = 16;
 /// connections, their timers. Nothing on the way of a request or a chunk goes from one thread to another.
 pub(crate) enum Crew {
     /// The runtime that it is used on.
-    Here(Arc<App>, Server),
+    Here(Current, Server),
     Threads(Vec<Hand>),
 }
 
 /// One thread, with a runtime and an [`App`] of its own.
 pub(crate) struct Hand {
+    current: Current,
     /// `None` when no more will come.
     connections: Option<UnboundedSender<Handed>>,
     /// How many it has.
@@ -65,9 +66,10 @@ impl Crew {
     ///
     /// # Errors
     /// When the operating system gives no more threads or files.
-    pub(crate) fn muster(app: &Arc<App>, habits: Habits) -> io::Result<Self> {
+    pub(crate) fn muster(current: &Current, habits: Habits) -> io::Result<Self> {
+        let app = current.get();
         match app.settings.threads {
-            0 => Ok(Self::Here(app.clone(), Server::new(&app.settings))),
+            0 => Ok(Self::Here(current.clone(), Server::new(&app.settings))),
             threads => (0..threads)
                 .map(|_| Hand::new(app.for_another_thread(), habits))
                 .collect::<io::Result<_>>()
@@ -75,11 +77,19 @@ impl Crew {
         }
     }
 
+    /// What each thread serves with.
+    pub(crate) fn currents(&self) -> Vec<Current> {
+        match self {
+            Self::Here(..) => Vec::new(),
+            Self::Threads(hands) => hands.iter().map(|hand| hand.current.clone()).collect(),
+        }
+    }
+
     /// Has a connection served by the thread that has the fewest.
     pub(crate) fn serve(&self, stream: TcpStream, admitted: Admitted) {
         match self {
-            Self::Here(app, server) => {
-                tokio::spawn(server.serve(app.clone(), stream, admitted));
+            Self::Here(current, server) => {
+                tokio::spawn(server.serve(current.clone(), stream, admitted));
             }
             Self::Threads(hands) => {
                 let idlest = hands
@@ -103,15 +113,18 @@ impl Hand {
             .event_interval(EVENT_INTERVAL)
             .build()?;
         let (connections, handed) = unbounded_channel();
+        let current = Current::new(Arc::new(app));
+        let own = current.clone();
         let thread = thread::Builder::new()
             .name("foxbridge-serve".into())
             .spawn(move || {
                 (habits.begins)();
-                runtime.block_on(serve_all(Arc::new(app), handed));
+                runtime.block_on(serve_all(own, handed));
                 // What was given up ends here; a name lookup that hangs does not hold up the exit.
                 runtime.shutdown_background();
             })?;
         Ok(Self {
+            current,
             connections: Some(connections),
             load: Arc::default(),
             thread: Some(thread),
@@ -157,11 +170,15 @@ impl Drop for Load {
 }
 
 /// Serves what is handed over, until no more will come.
-async fn serve_all(app: Arc<App>, mut handed: UnboundedReceiver<Handed>) {
-    let server = Server::new(&app.settings);
+async fn serve_all(current: Current, mut handed: UnboundedReceiver<Handed>) {
+    let server = Server::new(&current.get().settings);
     while let Some(Handed { socket, admitted }) = handed.recv().await {
         match TcpStream::from_std(socket) {
-            Ok(stream) => drop(tokio::spawn(server.serve(app.clone(), stream, admitted))),
+            Ok(stream) => drop(tokio::spawn(server.serve(
+                current.clone(),
+                stream,
+                admitted,
+            ))),
             Err(error) => tracing::error!(%error, "a connection could not be handed on"),
         }
     }

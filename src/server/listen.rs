@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    App,
+    App, Current, Renewal,
     addresses::Addresses,
     connection::Admitted,
     crew::{Crew, Habits},
@@ -24,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What serves clients, ready to begin.
 pub struct Front {
-    app: Arc<App>,
+    current: Current,
     crew: Crew,
 }
 
@@ -34,20 +34,35 @@ impl Front {
     /// # Errors
     /// When the operating system gives no more threads or files.
     pub fn new(app: Arc<App>, habits: Habits) -> io::Result<Self> {
-        let crew = Crew::muster(&app, habits)?;
-        Ok(Self { app, crew })
+        let current = Current::new(app);
+        let crew = Crew::muster(&current, habits)?;
+        Ok(Self { current, crew })
+    }
+
+    /// What requests are served with.
+    pub fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// By which it can be given other settings.
+    pub fn renewal(&self) -> Renewal {
+        Renewal {
+            base: self.current.clone(),
+            threads: self.crew.currents(),
+        }
     }
 
     /// Serves clients until `stop` resolves. From then on [`App::draining`] is cancelled; `server.drain_delay` later
     /// nothing more is accepted, and requests in flight may finish within `server.shutdown_grace`. What is still running
     /// after that ends with an error that says so.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let Self { app, crew } = self;
+        let Self { current, crew } = self;
+        let app = current.get();
         let door = Door::new(&app, crew);
         let stop = async {
             stop.await;
             app.draining.cancel();
-            sleep(app.settings.drain_delay).await;
+            sleep(current.get().settings.drain_delay).await;
         };
         tokio::pin!(stop);
         loop {
@@ -65,7 +80,7 @@ impl Front {
         let Door {
             crew, connections, ..
         } = door;
-        let grace = app.settings.shutdown_grace;
+        let grace = current.get().settings.shutdown_grace;
         tracing::info!(
             requests = app.slots.taken(),
             ?grace,

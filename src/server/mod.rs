@@ -10,6 +10,7 @@ mod connection;
 mod cors;
 mod credentials;
 mod crew;
+mod current;
 mod framing;
 mod insist;
 mod kept_alive;
@@ -33,6 +34,7 @@ mod whole;
 mod wire;
 
 pub use crew::Habits;
+pub use current::{Current, Renewal, Renewed};
 pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 pub use tls::{Tls, TlsFault, TlsFile, TlsFiles};
@@ -45,6 +47,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -77,6 +80,8 @@ pub struct App {
     clients: Option<Arc<keys::Ring>>,
     /// How many connections clients have.
     connections: Arc<AtomicUsize>,
+    /// What is wrong with the settings that were read last, if they are not in force.
+    pub fault: Arc<ArcSwapOption<String>>,
 }
 
 impl App {
@@ -117,6 +122,7 @@ impl App {
             slots,
             clients,
             connections: Arc::default(),
+            fault: Arc::default(),
         }
     }
 
@@ -157,6 +163,51 @@ impl App {
             slots: self.slots.clone(),
             clients: self.clients.clone(),
             connections: self.connections.clone(),
+            fault: self.fault.clone(),
+        }
+    }
+
+    /// The same with other settings, which shares what is known, bounded and counted.
+    fn renewed(&self, renewed: Renewed) -> Self {
+        let Renewed {
+            upstream,
+            patience,
+            stream,
+            models,
+            settings,
+        } = renewed;
+        let clients = match &settings.clients {
+            // What was counted is not forgotten for a change elsewhere.
+            same if *same == self.settings.clients => self.clients.clone(),
+            None => None,
+            Some(entries) => Some(Arc::new(match &self.clients {
+                Some(clients) => clients.renewed(entries.clone()),
+                None => keys::Ring::new(entries.clone()),
+            })),
+        };
+        let catalog = models::Catalog::new(upstream.models_cache());
+        let relay = relay::Means {
+            upstream,
+            patience,
+            stream,
+            histories: self.relay.histories.clone(),
+            orphans: self.relay.orphans.clone(),
+            stop: self.relay.stop.clone(),
+        };
+        Self {
+            relay: Arc::new(relay),
+            models: Arc::new(models),
+            settings: Arc::new(settings),
+            catalog: Arc::new(catalog),
+            clients,
+            ledger: self.ledger.clone(),
+            metrics: self.metrics.clone(),
+            draining: self.draining.clone(),
+            tls: self.tls.clone(),
+            traces: self.traces.clone(),
+            slots: self.slots.clone(),
+            connections: self.connections.clone(),
+            fault: self.fault.clone(),
         }
     }
 }

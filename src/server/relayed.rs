@@ -154,10 +154,11 @@ impl Body for Upload {
 /// The upstream's reply on its way to the client. When the upstream breaks off, so does the client's connection: an
 /// end that is no end must not look like one.
 pub(super) struct Download {
+    /// None once the end is in the log. Dropped before the body, so that the log has a client's leaving before the upstream
+    /// can see it.
+    access: Option<Access>,
     body: UpstreamBody,
     status: StatusCode,
-    /// None once the end is in the log.
-    access: Option<Access>,
     /// What may have become of the request's body meanwhile.
     faults: Faults,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,

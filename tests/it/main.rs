@@ -36,6 +36,7 @@ mod quoted_keys;
 mod raw_upstream;
 mod refusals;
 mod refused_submits;
+mod reloads;
 mod replays;
 mod response_clients;
 mod responses;

@@ -26,8 +26,21 @@ pub(crate) struct Process {
     /// Where it answers supervisors, if it was told to.
     pub(crate) admin: Option<SocketAddr>,
     /// Everything that it has logged, line by line.
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
     logging: JoinHandle<()>,
+}
+
+/// What a process has logged, at every level. Whatever a test does to a process, the key of its client is not in it.
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let log = self.0.lock().unwrap();
+            let told = log.iter().find(|line| line.contains(&KEY[3..]));
+            assert_eq!(told, None, "a key in the log");
+        }
+    }
 }
 
 impl Process {
@@ -91,7 +104,7 @@ impl Process {
             child,
             address,
             admin,
-            log,
+            log: Log(log),
             logging,
         }
     }
@@ -106,7 +119,9 @@ impl Process {
     pub(crate) async fn supervise(&self, path: &str) -> Answer {
         let mut connection = Connection::open(self.admin.expect("an admin address")).await;
         connection.send(&Request::get(path).to_bytes()).await;
-        connection.answer().await
+        let answer = connection.answer().await;
+        assert!(!answer.text().contains(&KEY[3..]), "a key in {path}");
+        answer
     }
 
     pub(crate) async fn is_draining(&self) {
@@ -123,7 +138,7 @@ impl Process {
         let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
         within("a line of the log", async {
             loop {
-                let line = self.log.lock().unwrap().iter().find(has_all).cloned();
+                let line = self.log.0.lock().unwrap().iter().find(has_all).cloned();
                 match line {
                     Some(line) => return serde_json::from_str(&line).unwrap(),
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -152,7 +167,7 @@ impl Process {
     pub(crate) async fn left(mut self) -> (ExitStatus, String) {
         let status = within("it leaves", self.child.wait()).await.unwrap();
         within("its log ends", self.logging).await.unwrap();
-        let log = self.log.lock().unwrap().join("\n");
+        let log = self.log.0.lock().unwrap().join("\n");
         (status, log)
     }
 

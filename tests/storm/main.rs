@@ -61,7 +61,7 @@ const SLACK: Duration = Duration::from_secs(10);
 /// What may be kept of each request when it is over, in bytes: its row in the ledger.
 const MOST_KEPT: usize = 1 << 9;
 /// What may be kept of all of them together: buffers and tables that have grown.
-const MOST_GROWTH: usize = 1 << 20;
+const MOST_GROWTH: usize = 2 << 20;
 /// More failures than these tell nothing new.
 const ENOUGH_FAILURES: usize = 5;
 

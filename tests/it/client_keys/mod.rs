@@ -175,6 +175,7 @@ async fn process(bridge: &Bridge, list: &str) -> (Process, tempfile::NamedTempFi
         format!("upstream.api_key={UPSTREAM}"),
         format!("server.keys_file={}", file.path().display()),
         "server.threads=2".to_owned(),
+        "admin.listen=127.0.0.1:0".to_owned(),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let process = Process::run(program, &bridge.simulator.base_url(), &settings).await;
@@ -187,7 +188,7 @@ fn listed(name: &str, key: &str, rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_log_has_the_name_and_no_key_and_no_hash() {
+async fn the_log_has_the_name_and_no_key_and_no_hash_and_refusals_are_counted() {
     let bridge = Bridge::start().await;
     let (process, _file) =
         process(&bridge, &listed("team-a", ANNA, "requests_per_minute = 1")).await;
@@ -197,6 +198,11 @@ async fn the_log_has_the_name_and_no_key_and_no_hash() {
     assert_eq!(process.ask(&refused).await.status(), 429);
     let unknown = by(BERT, Request::chat(CHAT)).with("x-request-id", "the-third");
     assert_eq!(process.ask(&unknown).await.status(), 401);
+    let metrics = process.supervise("/metrics").await.text().to_owned();
+    for reason in ["rate_limit", "key"] {
+        let line = format!("foxbridge_requests_refused_total{{reason=\"{reason}\"}} 1\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
     process.terminate().await;
     let (_, log) = process.left().await;
     let line = |id: &str| {
@@ -225,6 +231,7 @@ async fn the_log_has_the_name_and_no_key_and_no_hash() {
         &Hash::of(ANNA.as_bytes()).written()[7..],
     ] {
         assert!(!log.contains(secret), "{log}");
+        assert!(!metrics.contains(secret), "{metrics}");
     }
 }
 

@@ -108,19 +108,19 @@ async fn openai_python_trusts_an_authority_of_its_own() {
 #[tokio::test]
 async fn curl_is_served() {
     // Nothing else needs it.
-    if std::process::Command::new("curl")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
+    let Ok(curl) = std::process::Command::new("curl").arg("--version").output() else {
         return;
-    }
+    };
+    let has_http2 = String::from_utf8_lossy(&curl.stdout).contains("HTTP2");
     let authority = Authority::new();
     let folder = Folder::with(&authority.issue());
     std::fs::write(folder.path("ca.crt"), authority.pem()).unwrap();
     let bridge = secured(&folder, |_| ()).await;
     let url = format!("https://{}/v1/chat/completions", bridge.proxy.address);
     for version in ["--http1.1", "--http2", "--tls-max=1.2"] {
+        if version == "--http2" && !has_http2 {
+            continue;
+        }
         // What curl calls an option with a value stands apart.
         let version = version.split('=').collect::<Vec<_>>();
         let done = Command::new("curl")

@@ -157,11 +157,21 @@ async fn a_hangup_has_them_read_and_ends_nothing() {
         ),
         (vec![], "other settings need a restart"),
     ] {
+        let settings = [&["admin.listen=127.0.0.1:0"], &settings[..]].concat();
         let process = Process::start(&bridge, &settings).await;
         let id = process.id().to_string();
         let sent = Command::new("kill").args(["-HUP", &id]).status().await;
         assert!(sent.unwrap().success());
         process.logs(&[told]).await;
+        let counted = process.supervise("/metrics").await;
+        let count = "foxbridge_config_reloads_total{result=\"applied\"} 1";
+        let has_files = settings.len() > 1;
+        assert_eq!(
+            counted.text().contains(count),
+            has_files,
+            "{}",
+            counted.text()
+        );
         process.terminate().await;
         assert_eq!(process.left().await.0.code(), Some(0));
     }
