@@ -15,7 +15,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -31,6 +31,8 @@ use crate::{
 pub const CONNECTIONS: usize = 64;
 /// How long a connection may take for its one question and answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to ask: whoever says nothing holds one of the few places.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 /// When the process has no file descriptors left, accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -71,6 +73,8 @@ async fn answer_one(stream: TcpStream, app: Arc<App>) {
     });
     // One question a connection, so that nobody holds one of the few.
     let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     match timeout(PATIENCE, connection).await {

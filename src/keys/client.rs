@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    openai::Usage,
     translate::{self, Pattern},
 };
 
@@ -137,6 +138,19 @@ impl Client {
     pub fn reserve(&self, prompt: u64, answer: u64) -> Result<Option<Reserved>, ApiError> {
         self.reserve_at(prompt, answer, Instant::now())
             .map_err(|refusal| refusal.told(self.name()))
+    }
+
+    /// Takes nothing, for a request that has bought before what its client has not had yet; what it used is owed at the end.
+    pub fn owe(&self) -> Option<Reserved> {
+        let is_limited = self.0.limits.tokens_per_minute.is_some();
+        is_limited.then(|| Reserved::new(self.clone(), 0, 0))
+    }
+
+    /// Something was used of which nobody has taken account.
+    pub fn charge(&self, usage: Usage) {
+        if let Some(owed) = self.owe() {
+            owed.settle(Some(usage), 0);
+        }
     }
 
     pub(super) fn reserve_at(

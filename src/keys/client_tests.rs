@@ -30,6 +30,11 @@ fn limits() -> Limits {
     Limits::default()
 }
 
+/// Nothing was told of the answer.
+fn nothing() -> Box<dyn Fn() -> (Option<Usage>, usize) + Send> {
+    Box::new(|| (None, 0))
+}
+
 #[test]
 fn as_many_at_once_as_are_allowed() {
     let now = Instant::now();
@@ -96,7 +101,7 @@ fn tokens_are_taken_before_and_corrected_afterwards() {
         (Limit::Tokens, 400, 600)
     );
     assert_eq!(refused.wait, Duration::from_secs(12));
-    reserved.bought();
+    reserved.bought(nothing());
     reserved.settle_at(used(130), 0, now);
     assert_eq!(left(), Some(870));
     let uncounted = client.reserve_at(50, 50, now).unwrap().unwrap();
@@ -108,7 +113,7 @@ fn tokens_are_taken_before_and_corrected_afterwards() {
     drop(client.reserve_at(10, 10, now).unwrap());
     assert_eq!(left(), Some(700), "nothing was bought");
     let mut kept = client.reserve_at(10, 90, now).unwrap().unwrap();
-    kept.bought();
+    kept.bought(nothing());
     drop(kept);
     assert_eq!(
         left(),
@@ -226,4 +231,29 @@ fn threads_share_one_limit() {
             .sum()
     });
     assert_eq!(entered, 100);
+}
+
+#[test]
+fn whoever_leaves_early_owes_what_was_told() {
+    let now = Instant::now();
+    let limited = Limits {
+        tokens_per_minute: Some(1000),
+        ..limits()
+    };
+    let client = client(limited, None, now);
+    let left = || {
+        client
+            .standing_at(Instant::now())
+            .tokens
+            .map_or(0, |rate| rate.left)
+    };
+    let mut reserved = client.reserve_at(100, 0, now).unwrap().unwrap();
+    reserved.bought(Box::new(|| (None, 1600)));
+    drop(reserved);
+    // 100 of the prompt and 400 of the answer; a little comes back with time.
+    assert!((500..=550).contains(&left()), "{}", left());
+    let mut owed = client.owe().unwrap();
+    owed.bought(Box::new(|| (None, 400)));
+    drop(owed);
+    assert!((400..=450).contains(&left()), "{}", left());
 }

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use super::Client;
 use crate::openai::Usage;
@@ -31,13 +31,23 @@ impl Drop for Place {
 
 /// Tokens that were taken for a request. They come back where nothing is bought in the end; what was bought keeps them until
 /// it is known how many it used.
-#[derive(Debug)]
 pub struct Reserved {
     client: Client,
     taken: u64,
     prompt: u64,
     is_bought: bool,
+    /// What is known of the answer so far, should nobody wait for its end.
+    so_far: Option<SoFar>,
 }
+
+impl fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reserved({} tokens)", self.taken)
+    }
+}
+
+/// The usage, where it is known, and how many bytes of the answer were told.
+type SoFar = Box<dyn Fn() -> (Option<Usage>, usize) + Send>;
 
 impl Reserved {
     pub(super) fn new(client: Client, taken: u64, prompt: u64) -> Self {
@@ -46,12 +56,14 @@ impl Reserved {
             taken,
             prompt,
             is_bought: false,
+            so_far: None,
         }
     }
 
-    /// A task was bought, or may have been.
-    pub fn bought(&mut self) {
+    /// A task was bought, or may have been. From here on at least what `so_far` tells was used.
+    pub fn bought(&mut self, so_far: SoFar) {
         self.is_bought = true;
+        self.so_far = Some(so_far);
     }
 
     /// The answer is whole: this is what it used, or, where nobody says so, it has so many bytes.
@@ -61,19 +73,30 @@ impl Reserved {
 
     pub(super) fn settle_at(mut self, usage: Option<Usage>, bytes: usize, now: Instant) {
         self.is_bought = true;
+        self.so_far = None;
+        let used = self.used(usage, bytes);
+        self.client
+            .give_tokens(self.taken as f64 - used as f64, now);
+    }
+
+    fn used(&self, usage: Option<Usage>, bytes: usize) -> u64 {
         let told = usage.map(|usage| usage.input.saturating_add(usage.output));
         // Nothing is used by no answer, so that is a usage which says nothing.
         let used = told.filter(|tokens| *tokens > 0);
-        let used = used.unwrap_or_else(|| self.prompt.saturating_add(estimate(bytes)));
-        self.client
-            .give_tokens(self.taken as f64 - used as f64, now);
+        used.unwrap_or_else(|| self.prompt.saturating_add(estimate(bytes)))
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
+        let now = Instant::now();
         if !self.is_bought {
-            self.client.give_tokens(self.taken as f64, Instant::now());
+            self.client.give_tokens(self.taken as f64, now);
+        } else if let Some(so_far) = self.so_far.take() {
+            // Whoever leaves early has had what was told until then, and the task goes on.
+            let (usage, bytes) = so_far();
+            let owed = self.used(usage, bytes).saturating_sub(self.taken);
+            self.client.give_tokens(-(owed as f64), now);
         }
     }
 }

@@ -45,6 +45,7 @@ pub struct Intent {
 pub struct Receipt {
     ledger: Ledger,
     row: u64,
+    was_delivered: bool,
 }
 
 impl Ledger {
@@ -64,16 +65,21 @@ impl Ledger {
         let content = self.hash(&[b"content", caller, endpoint, body]);
         let key = key.map(|key| self.hash(&[b"key", caller, key.as_bytes()]));
         loop {
-            let (row, mut state) = match self.find_or_add(content, key, is_retry) {
+            let (row, mut state, was_delivered) = match self.find_or_add(content, key, is_retry) {
                 Found::Added(intent) => return Claimed::New(intent),
                 Found::Conflict => return Claimed::Conflict,
-                Found::Row(row, state) => (row, state),
+                Found::Row(row, state, was_delivered) => (row, state, was_delivered),
             };
             let settled = state.wait_for(|state| *state != State::Submitting).await;
             match settled.map(|state| state.clone()) {
                 Ok(State::Bought(bought)) => {
                     let ledger = self.clone();
-                    return Claimed::Bought(bought, Receipt { ledger, row });
+                    let receipt = Receipt {
+                        ledger,
+                        row,
+                        was_delivered,
+                    };
+                    return Claimed::Bought(bought, receipt);
                 }
                 Ok(State::Ambiguous) => return Claimed::Ambiguous,
                 // It bought nothing, so somebody may submit it now.
@@ -91,7 +97,7 @@ impl Ledger {
         };
         match found {
             Some((_, row)) if row.content != content => Found::Conflict,
-            Some((id, row)) => Found::Row(id, row.states()),
+            Some((id, row)) => Found::Row(id, row.states(), row.is_delivered),
             None => {
                 let row = rows.add(content, key);
                 Found::Added(Intent {
@@ -111,7 +117,7 @@ pub struct NotNoted;
 
 enum Found {
     Added(Intent),
-    Row(u64, watch::Receiver<State>),
+    Row(u64, watch::Receiver<State>, bool),
     Conflict,
 }
 
@@ -137,6 +143,7 @@ impl Intent {
         Receipt {
             ledger: self.ledger.clone(),
             row,
+            was_delivered: false,
         }
     }
 
@@ -178,6 +185,11 @@ impl Receipt {
     /// Whether the request would find its task if it came again after this long, and was marked as a repetition.
     pub fn is_good_for(&self, time: Duration) -> bool {
         self.ledger.rows().knows(self.row, time)
+    }
+
+    /// Whether the answer had been delivered when the request came again.
+    pub fn was_delivered(&self) -> bool {
+        self.was_delivered
     }
 
     /// The client has its whole answer.

@@ -30,6 +30,8 @@ pub(super) struct Row {
     /// Caller and idempotency key.
     key: Option<Hash>,
     since: Instant,
+    /// Whether its answer was delivered; only of requests with a key, which can be asked for again.
+    pub(super) is_delivered: bool,
     /// Whether the file has it, or soon will.
     is_noted: bool,
     state: State,
@@ -105,6 +107,7 @@ impl Rows {
             content,
             key,
             since: Instant::now(),
+            is_delivered: false,
             is_noted: false,
             state: State::Submitting,
             waiting: None,
@@ -120,6 +123,7 @@ impl Rows {
             content: entry.content,
             key: entry.key,
             since: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
+            is_delivered: false,
             is_noted: true,
             // Nobody saw what became of a submit during which the process ended.
             state: entry.bought.map_or(State::Ambiguous, State::Bought),
@@ -178,8 +182,9 @@ impl Rows {
 
     /// The answer is with the client. A request with a key can be asked for again all the same.
     pub(super) fn delivered(&mut self, id: u64) {
-        if self.rows.get(&id).is_some_and(|row| row.key.is_none()) {
-            self.remove(id);
+        match self.rows.get_mut(&id) {
+            Some(row) if row.key.is_some() => row.is_delivered = true,
+            _ => self.remove(id),
         }
     }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,10 @@ pub struct Kept {
     pub outcome: Arc<OnceLock<Bytes>>,
     /// Cancelled when nobody is to follow it any more.
     pub cancelled: CancellationToken,
+    /// What it was when its task was asked last, and when that was.
+    pub seen: Mutex<Option<(Instant, String)>>,
+    /// Whether its client has been charged with its tokens.
+    pub is_charged: AtomicBool,
     owner: Hash,
 }
 
@@ -104,6 +108,8 @@ impl Kept {
             request,
             outcome: Arc::default(),
             cancelled: CancellationToken::new(),
+            seen: Mutex::default(),
+            is_charged: AtomicBool::new(false),
             owner,
         }
     }

@@ -1,5 +1,8 @@
 use crate::json::{Raw, RawObject};
 
+/// More tokens than these no answer takes: whoever says so is wrong, and would spoil every sum.
+const MOST: u64 = 1_000_000_000;
+
 /// Tokens that were used, as a chat's `usage` tells them. What it leaves out counts as none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -17,7 +20,7 @@ impl Usage {
         let usage = RawObject::of(usage)?;
         let count = |object: &RawObject, name: &str| {
             let count = object.get(name).and_then(|count| count.get().parse().ok());
-            count.unwrap_or(0)
+            count.filter(|count| *count <= MOST).unwrap_or(0)
         };
         let detail = |details: &str, name: &str| {
             let details = usage.object(details);

@@ -19,6 +19,8 @@ struct Noted {
     malformed: AtomicU64,
     queries: AtomicU64,
     openings: AtomicU64,
+    /// Chunks that the client was told.
+    told: AtomicU64,
     running: Moment,
     first: Moment,
     ended: Moment,
@@ -43,6 +45,11 @@ impl Course {
     /// How often the stream was opened again.
     pub fn resumes(&self) -> u32 {
         self.0.openings.load(Relaxed).saturating_sub(1) as u32
+    }
+
+    /// How many chunks the client was told.
+    pub fn told(&self) -> u64 {
+        self.0.told.load(Relaxed)
     }
 
     /// When the task was first seen running, from its acceptance.
@@ -81,6 +88,10 @@ impl Course {
         cached.store(usage.cached, Relaxed);
         reasoning.store(usage.reasoning, Relaxed);
         self.0.has_usage.store(1, Relaxed);
+    }
+
+    pub(super) fn note_told(&self, chunks: u64) {
+        self.0.told.store(chunks, Relaxed);
     }
 
     pub(super) fn add_malformed(&self) {

@@ -186,6 +186,8 @@ impl Pursuit {
     /// The frames for the client since the last call.
     pub(super) fn take(&mut self) -> Bytes {
         self.limits.told();
+        let chunks = self.machine.forwarded();
+        self.target.context.course.note_told(chunks);
         self.telling.take()
     }
 

@@ -44,6 +44,8 @@ struct Noted {
     /// When there was a task.
     accepted: Option<Duration>,
     is_found: bool,
+    /// Whether its tokens were counted when its answer was delivered before.
+    is_counted: bool,
     is_submitting: bool,
     is_finished: bool,
     /// Watches the connection that the request came on.
@@ -83,6 +85,7 @@ impl Access {
             submit: None,
             accepted: None,
             is_found: false,
+            is_counted: false,
             is_submitting: false,
             is_finished: false,
             watchdog,
@@ -166,8 +169,9 @@ impl Access {
     }
 
     /// It has found the task that it bought before.
-    pub(super) fn set_found(&mut self) {
+    pub(super) fn set_found(&mut self, was_delivered: bool) {
         self.0.is_found = true;
+        self.0.is_counted = was_delivered;
     }
 
     /// The request is answered; `error` is what the client was told went wrong.
@@ -228,7 +232,7 @@ impl Noted {
             queries: course.queries(),
             resumes: course.resumes(),
             is_found: self.is_found,
-            usage: course.usage(),
+            usage: course.usage().filter(|_| !self.is_counted),
         });
     }
 }

@@ -232,6 +232,9 @@ pub(super) fn stream(
         access.finish(StatusCode::OK, told.as_ref().err().copied());
         if let Some(shelved) = shelved {
             shelved.settle();
+            if told.is_ok() {
+                shelved.is_charged();
+            }
         }
         if let Ok(told) = told {
             receipt.delivered();

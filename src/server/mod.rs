@@ -135,7 +135,7 @@ impl App {
             ledger_entries,
             responses,
             responses_size,
-            is_ready: !self.draining.is_cancelled(),
+            is_ready: !self.draining.is_cancelled() && self.relay.upstream.seems_alive(),
         }
     }
 

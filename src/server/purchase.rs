@@ -5,10 +5,10 @@ use super::{App, access::Access, insist::Insist, order::Order};
 use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
-    keys::{self, Reserved},
+    keys::{self, Client, Reserved},
     ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
-    openai::ChatRequest,
-    relay::{self, Attended, NotBought},
+    openai::{ChatRequest, Usage},
+    relay::{self, Attended, Course, NotBought},
     translate::{self, Draft, Identity},
 };
 
@@ -108,14 +108,20 @@ pub(super) async fn find_or_buy(
                 stream_url: bought.stream_url,
             };
             let (identity, pursuit) = order.resume(task, bought.created);
-            access.set_found();
+            let was_delivered = receipt.was_delivered();
+            access.set_found(was_delivered);
+            let client = access.client().filter(|_| !was_delivered);
+            let mut owed = client.and_then(Client::owe);
+            if let Some(owed) = &mut owed {
+                owed.bought(so_far(access.course()));
+            }
             Ok(Purchase {
                 identity,
                 pursuit: pursuit.attended(),
                 receipt,
                 said: Said::default(),
                 is_found: true,
-                reserved: None,
+                reserved: owed,
             })
         }
         Ok(Claimed::Ambiguous) => Err(translate::ambiguous(
@@ -132,6 +138,11 @@ pub(super) async fn find_or_buy(
             "This 'Idempotency-Key' came with another request before. Send a new key with each new request.",
         )),
     }
+}
+
+/// What is known of the answer while it comes: each chunk is about a token, which is about four bytes.
+fn so_far(course: Course) -> Box<dyn Fn() -> (Option<Usage>, usize) + Send> {
+    Box::new(move || (course.usage(), 4 * course.told() as usize))
 }
 
 async fn buy(
@@ -154,7 +165,7 @@ async fn buy(
     let submission = draft.submission(&urls);
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
-    let slot = access.slot();
+    let (slot, course) = (access.slot(), access.course());
     // The client may leave, and the reply that names the task must still be noted. What nobody takes then is dropped,
     // which leaves the pursuit to the orphans.
     Insist::on(async move {
@@ -162,7 +173,7 @@ async fn buy(
         let submitted = relay::submit(&order.context, submission).await;
         let is_free = matches!(&submitted, Err(NotBought { is_certain, .. }) if *is_certain);
         if let Some(reserved) = reserved.as_mut().filter(|_| !is_free) {
-            reserved.bought();
+            reserved.bought(so_far(course));
         }
         match submitted {
             Ok(submitted) => {

@@ -36,10 +36,15 @@ impl Health {
 }
 
 impl Upstream {
+    /// Whether the last connections could be made, or some of them.
+    pub fn seems_alive(&self) -> bool {
+        self.health.0.load(Relaxed) < ENOUGH
+    }
+
     /// Whether the upstream can be connected to. It is asked only when the last requests could not be sent, because whoever
     /// is taken for dead is sent no more requests that could show otherwise.
     pub async fn is_reachable(&self) -> bool {
-        if self.health.0.load(Relaxed) < ENOUGH {
+        if self.seems_alive() {
             return true;
         }
         let connecting = self.pool.connector().call(self.pool.origin());

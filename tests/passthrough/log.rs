@@ -1,6 +1,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use hyper::{Method, Response};
@@ -29,6 +30,17 @@ impl Log {
             .filter(|line| line.contains("/v1/files/logged-"));
         about_requests.map(str::to_owned).collect()
     }
+
+    /// The lines once there are `count`: a line follows the end it tells of, which the other side may see first.
+    async fn once(&self, count: usize) -> Vec<String> {
+        let written = async {
+            while self.lines().len() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within("the line is written", written).await;
+        self.lines()
+    }
 }
 
 #[tokio::test]
@@ -54,7 +66,7 @@ async fn the_log_has_one_line_when_all_is_over() {
     assert_eq!(log.lines(), [""; 0], "before the end");
     down.send(piece(b"last")).await.unwrap();
     assert_eq!(text(reply).await, "last");
-    let lines = log.lines();
+    let lines = log.once(1).await;
     assert!(
         lines.len() == 1 && lines[0].contains("answered"),
         "{lines:?}"
@@ -72,7 +84,7 @@ async fn the_log_has_one_line_when_all_is_over() {
     reply.await.unwrap();
     client.leave().await;
     within("the reply is not read any more", down.closed()).await;
-    let lines = log.lines();
+    let lines = log.once(2).await;
     assert!(
         lines.len() == 2 && lines[1].contains("the client left"),
         "{lines:?}"
@@ -90,7 +102,7 @@ async fn the_log_has_one_line_when_all_is_over() {
     let mut reply = reply.await.unwrap();
     down.send(Err(io::Error::other("cut"))).await.unwrap();
     assert!(next(reply.body_mut()).await.unwrap().is_err());
-    let lines = log.lines();
+    let lines = log.once(3).await;
     assert!(
         lines.len() == 3 && lines[2].contains("upstream_broken_off"),
         "{lines:?}"

@@ -9,7 +9,7 @@ mod stored;
 pub(super) use create::create;
 pub(super) use stored::serve;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
@@ -66,6 +66,15 @@ impl Shelved {
     fn new(app: &App, kept: Arc<Kept>) -> Self {
         let ledger = app.ledger.clone();
         Self { ledger, kept }
+    }
+
+    /// Its tokens have been taken account of.
+    pub(super) fn is_charged(&self) {
+        self.kept.is_charged.store(true, Ordering::Relaxed);
+    }
+
+    fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Keeps what the response has come to, if that is known.

@@ -1,6 +1,9 @@
 //! What is asked of a response that is kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,8 +14,9 @@ use super::{CANCEL, Shelved, Verb, caller, input_items, not_found, responder};
 use crate::{
     api_error::{ApiError, Retry},
     fox::{State, Task},
-    json::quote,
+    json::{RawObject, quote},
     ledger::Kept,
+    openai::Usage,
     relay::{Context, Purpose, Told, live},
     server::{
         App,
@@ -30,6 +34,8 @@ use crate::{
 
 /// How long whoever cancels waits to hear whether there is anything left to cancel.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long what was seen of a task that runs is good for.
+const SEEN: Duration = Duration::from_millis(250);
 /// How long a task may be unknown upstream that was made just now.
 const UNKNOWN_AT_FIRST: u64 = 10;
 
@@ -89,6 +95,7 @@ async fn retrieve(
         Ok((true, after)) => stream(app, context, kept, after, access),
         Ok((false, _)) => {
             let shown = look(app, &context, &kept).await;
+            charge(&kept, &access);
             answer(shown.map(reply::json), access)
         }
     }
@@ -99,6 +106,9 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
     let begun = &kept.request.begun;
     if let Some(outcome) = known(kept) {
         return Ok(with_outcome(begun, outcome));
+    }
+    if let Some(seen) = seen_just_now(kept) {
+        return Ok(seen);
     }
     let task = &kept.bought.task;
     let (key, parent) = (&context.key, context.parent());
@@ -111,9 +121,9 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
     let running = r#"{"status":"in_progress"}"#;
     let age = super::super::unix_now().saturating_sub(kept.bought.created);
     match report {
-        Report::Queued => Ok(begun.clone()),
-        Report::Unknown if age < UNKNOWN_AT_FIRST => Ok(begun.clone()),
-        Report::Running => Ok(with_outcome(begun, running)),
+        Report::Queued => Ok(note_seen(kept, begun.clone())),
+        Report::Unknown if age < UNKNOWN_AT_FIRST => Ok(note_seen(kept, begun.clone())),
+        Report::Running => Ok(note_seen(kept, with_outcome(begun, running))),
         Report::Completed(result) => match complete(app, context, kept, result).await {
             // They are late, which is no failure as long as anybody could still be waiting.
             Err(error) if error.code.as_deref() == Some("results_missing") => {
@@ -138,6 +148,20 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
         Report::Refused { status, failure } => Err(lost(task, status, failure)),
         Report::Trouble { retry_after } => Err(cannot_be_asked(task, retry_after)),
     }
+}
+
+/// What a response was when its task was asked a moment ago: whoever asks again and again does not make FoxAPI answer each
+/// time.
+fn seen_just_now(kept: &Kept) -> Option<String> {
+    let seen = kept.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let (at, shown) = seen.as_ref()?;
+    (at.elapsed() < SEEN).then(|| shown.clone())
+}
+
+fn note_seen(kept: &Kept, shown: String) -> String {
+    let mut seen = kept.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    *seen = Some((Instant::now(), shown.clone()));
+    shown
 }
 
 /// The answer of a task that is complete, with the reasoning that only its stream has.
@@ -194,9 +218,28 @@ fn stream(
     pursuit.speak(Dialect::Events(Box::new(events)));
     let shelved = Shelved::new(app, kept);
     reply::events(live(pursuit, move |told: Result<Told<'_>, &ApiError>| {
+        charge(shelved.kept(), &access);
         shelved.settle();
         access.finish(StatusCode::OK, told.err());
     }))
+}
+
+/// A background response takes account of its tokens when its end becomes known, once.
+fn charge(kept: &Kept, access: &Access) {
+    let (Some(client), Some(outcome)) = (access.client(), known(kept)) else {
+        return;
+    };
+    if !kept.request.background || kept.is_charged.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let outcome = RawObject::parse(outcome).unwrap_or_default();
+    let usage = outcome.object("usage").unwrap_or_default();
+    let count = |name: &str| usage.get(name).and_then(|count| count.get().parse().ok());
+    client.charge(Usage {
+        input: count("input_tokens").unwrap_or(0),
+        output: count("output_tokens").unwrap_or(0),
+        ..Usage::default()
+    });
 }
 
 /// Lets go of a background response. FoxAPI documents no way to cancel a task, which goes on.

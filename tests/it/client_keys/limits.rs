@@ -271,3 +271,70 @@ async fn all_threads_share_one_limit() {
     assert!((5..=8).contains(&served), "{statuses:?}");
     assert!(statuses.contains(&429), "{statuses:?}");
 }
+
+#[tokio::test]
+async fn whoever_leaves_early_or_sends_it_again_has_used_it_all_the_same() {
+    let bridge = bridge(tokens(3_000)).await;
+    let probe = async || tokens_left(&bridge.ask(&by(ANNA, Request::get("/v1/models"))).await);
+    let before = probe().await;
+    let mut connection = bridge.open().await;
+    let long = scripted("words=1500", true);
+    connection.send(&by(ANNA, long).to_bytes()).await;
+    connection.head().await;
+    connection
+        .read_until(|text| text.contains("word1400"))
+        .await;
+    drop(connection);
+    within("it is owed", async {
+        while probe().await > before - 1_000 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // A key finds what it bought; the first time it is had, it is counted.
+    let before = probe().await;
+    let keyed = || {
+        by(
+            ANNA,
+            scripted("words=300 first-chunk=300ms", false).with("idempotency-key", "k"),
+        )
+    };
+    let mut connection = bridge.open().await;
+    connection.send(&keyed().to_bytes()).await;
+    bridge
+        .until("it is bought", |journal| journal.accepted == 2)
+        .await;
+    drop(connection);
+    assert_eq!(bridge.ask(&keyed()).await.status(), 200);
+    let after = probe().await;
+    assert!(after < before - 200, "{before} {after}");
+    assert_eq!(bridge.ask(&keyed()).await.status(), 200);
+    assert!(probe().await > after - 100, "and not again");
+}
+
+#[tokio::test]
+async fn a_background_response_is_charged_when_its_end_is_known() {
+    let bridge = bridge(tokens(3_000)).await;
+    let body = json!({"model": "gpt-5.5", "input": "[[fox: words=500]]", "background": true});
+    let create = Request::new("POST", "/v1/responses", body.to_string());
+    let begun = bridge.ask(&by(ANNA, create)).await;
+    let id = begun.json()["id"].as_str().unwrap().to_owned();
+    let retrieve = || by(ANNA, Request::get(&format!("/v1/responses/{id}")));
+    let last = within("it is complete", async {
+        loop {
+            let answer = bridge.ask(&retrieve()).await;
+            if answer.json()["status"] == "completed" {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(last.status(), 200);
+    let after = tokens_left(&bridge.ask(&retrieve()).await);
+    assert!(after < 2_600, "{after}");
+    assert!(
+        tokens_left(&bridge.ask(&retrieve()).await) >= after,
+        "and not again"
+    );
+}
