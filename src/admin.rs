@@ -113,7 +113,7 @@ fn ready(app: &App) -> String {
     match &*app.fault.load() {
         None => "ok\n".to_owned(),
         Some(fault) => {
-            format!("ok, but the settings that were read last are not in force: {fault}\n")
+            format!("ok, but what was read last is not in force: {fault}\n")
         }
     }
 }

@@ -36,9 +36,21 @@ pub struct Part {
     pub renew: Box<dyn Fn() -> Result<(), String> + Send>,
 }
 
+/// What has come of reading one part again.
+pub struct Outcome {
+    /// Whether it is in force as it was read.
+    pub is_applied: bool,
+    /// What is wrong with any part as it was last read; `None`: all are in force.
+    pub fault: Option<String>,
+}
+
+/// Is told of each part that was read again.
+pub type Report = Box<dyn Fn(Outcome) + Send>;
+
 /// Everything that can be read again.
 pub struct Reload {
     parts: Vec<Watched>,
+    report: Report,
     hangups: Option<Signal>,
 }
 
@@ -46,29 +58,29 @@ struct Watched {
     part: Part,
     /// What the files said when they were last read.
     seen: Content,
+    /// What is wrong with that.
+    fault: Option<String>,
 }
 
 /// A digest of what files say.
 type Content = Vec<u8>;
 
 impl Reload {
-    /// Of `parts` that were read just now.
-    pub fn of(parts: Vec<Part>) -> Self {
-        let watched = parts.into_iter().map(|part| Watched {
-            seen: content(&part.files),
-            part,
-        });
+    /// Of nothing yet.
+    pub fn new(report: Report) -> Self {
         Self {
-            parts: watched.collect(),
+            parts: Vec::new(),
+            report,
             hangups: None,
         }
     }
 
-    /// Has this read again too; it was read just now.
+    /// Has this read again; it was read just now, without a fault.
     pub fn add(&mut self, part: Part) {
         self.parts.push(Watched {
             seen: content(&part.files),
             part,
+            fault: None,
         });
     }
 
@@ -83,10 +95,15 @@ impl Reload {
 
     /// Reads again what has changed, for as long as it is polled.
     pub async fn run(self) -> Infallible {
-        let Self { parts, mut hangups } = self;
+        let Self {
+            parts,
+            report,
+            mut hangups,
+        } = self;
         let changed = Arc::new(Notify::new());
         let mut state = State {
             parts,
+            report,
             watch: Watch::new(changed.clone()),
         };
         let mut is_asked = false;
@@ -130,6 +147,7 @@ async fn hung_up(hangups: &mut Option<Signal>) {
 
 struct State {
     parts: Vec<Watched>,
+    report: Report,
     watch: Watch,
 }
 
@@ -139,15 +157,40 @@ impl State {
         // First, so that a change while the files are read is noticed.
         self.watch.look_after(files(&self.parts));
         let mut has_changed = false;
-        for watched in &mut self.parts {
-            has_changed |= watched.look(is_asked);
+        for number in 0..self.parts.len() {
+            let watched = &mut self.parts[number];
+            if watched.look(is_asked) {
+                has_changed = true;
+                let is_applied = watched.fault.is_none();
+                (self.report)(Outcome {
+                    is_applied,
+                    fault: fault(&self.parts),
+                });
+            }
         }
         if has_changed {
             // What is watched may have been replaced by another folder of the same name.
             self.watch.forget();
             self.watch.look_after(files(&self.parts));
+            // What changed meanwhile was heard of by nobody.
+            self.watch.look_again();
         }
     }
+}
+
+/// All that is wrong, each with its part.
+fn fault(parts: &[Watched]) -> Option<String> {
+    let faults: Vec<_> = parts
+        .iter()
+        .filter_map(|watched| {
+            Some(format!(
+                "{}: {}",
+                watched.part.name,
+                watched.fault.as_ref()?
+            ))
+        })
+        .collect();
+    (!faults.is_empty()).then(|| faults.join("; "))
 }
 
 fn files(parts: &[Watched]) -> impl Iterator<Item = &PathBuf> {
@@ -171,9 +214,10 @@ impl Watched {
         }
         self.seen = now;
         let name = self.part.name;
-        match (self.part.renew)() {
-            Ok(()) => tracing::info!("{name}: read again, and in force from now on"),
-            Err(cause) => tracing::error!(
+        self.fault = (self.part.renew)().err();
+        match &self.fault {
+            None => tracing::info!("{name}: read again, and in force from now on"),
+            Some(cause) => tracing::error!(
                 %cause,
                 "{name}: the files are faulty, so what was in force stays; put them right, and they are read again"
             ),
@@ -200,25 +244,33 @@ fn content(files: &[PathBuf]) -> Content {
 mod tests {
     use std::{
         fs,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
     };
 
     use super::*;
+
+    fn part(files: Vec<PathBuf>, renew: impl Fn() -> Result<(), String> + Send + 'static) -> Part {
+        Part {
+            name: "test",
+            files,
+            renew: Box::new(renew),
+        }
+    }
 
     #[test]
     fn what_has_not_changed_is_not_read_unless_asked() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let count = Arc::new(AtomicUsize::new(0));
         let counted = count.clone();
-        let part = Part {
-            name: "test",
-            files: vec![file.path().to_owned()],
-            renew: Box::new(move || {
-                counted.fetch_add(1, Ordering::Relaxed);
-                Err("faulty".to_owned())
-            }),
-        };
-        let mut watched = Reload::of(vec![part]).parts.remove(0);
+        let mut reload = Reload::new(Box::new(|_| ()));
+        reload.add(part(vec![file.path().to_owned()], move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Err("faulty".to_owned())
+        }));
+        let mut watched = reload.parts.remove(0);
         assert!(!watched.look(false));
         assert!(watched.look(true));
         fs::write(file.path(), "new").expect("to write");
@@ -226,5 +278,31 @@ mod tests {
         fs::remove_file(file.path()).expect("to remove");
         assert!(watched.look(false) && !watched.look(false));
         assert_eq!(count.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn one_parts_success_hides_no_other_parts_fault() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = told.clone();
+        let mut reload = Reload::new(Box::new(move |outcome| {
+            heard
+                .lock()
+                .unwrap()
+                .push((outcome.is_applied, outcome.fault));
+        }));
+        reload.add(part(vec![], || Err("faulty".to_owned())));
+        reload.add(part(vec![], || Ok(())));
+        let Reload { parts, report, .. } = reload;
+        let mut state = State {
+            parts,
+            report,
+            watch: Watch::new(Arc::default()),
+        };
+        state.look(true);
+        let fault = Some("test: faulty".to_owned());
+        assert_eq!(
+            *told.lock().unwrap(),
+            [(false, fault.clone()), (true, fault)]
+        );
     }
 }

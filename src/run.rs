@@ -11,8 +11,8 @@ use crate::{
     config::{Config, Loaded, Sources},
     ledger::{Ledger, OpenError},
     metrics::Metrics,
-    reload::{Part, Reload},
-    server::{App, Front, Habits, Tls, TlsFault},
+    reload::{self, Part, Reload},
+    server::{App, Front, Habits, Renewal, Tls, TlsFault},
     telemetry,
     traces::{self, Sending},
     upstream::{Setup, Upstream},
@@ -74,7 +74,7 @@ impl Proxy {
         let tls = config.server.tls.clone().map(Tls::open);
         let tls = tls.transpose().map_err(StartError::Tls)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let reload = Reload::of(parts(&config, tls.as_ref(), &metrics));
+        let certificates = certificates(&config, tls.as_ref());
         let sending = config.trace.as_ref();
         let sending = sending
             .map(|trace| Sending::new(trace, &config.upstream))
@@ -93,6 +93,10 @@ impl Proxy {
         app.tls = tls;
         app.traces = sending.as_ref().map(Sending::traces);
         let front = Front::new(Arc::new(app), HABITS).map_err(StartError::Threads)?;
+        let mut reload = Reload::new(report(front.renewal(), metrics.clone()));
+        if let Some(certificates) = certificates {
+            reload.add(certificates);
+        }
         Ok(Self {
             front,
             ledger,
@@ -159,20 +163,22 @@ pub async fn serve(
     Ok(())
 }
 
-/// What is read again while it serves.
-fn parts(config: &Config, tls: Option<&Tls>, metrics: &Metrics) -> Vec<Part> {
-    let metrics = metrics.clone();
-    let files = config.server.tls.as_ref();
-    let part = files.zip(tls.cloned()).map(|(files, tls)| Part {
+/// Supervisors are told what has come of reading something again.
+fn report(renewal: Renewal, metrics: Metrics) -> reload::Report {
+    Box::new(move |outcome| {
+        metrics.reloaded(outcome.is_applied, outcome.fault.is_none());
+        renewal.note_fault(outcome.fault);
+    })
+}
+
+fn certificates(config: &Config, tls: Option<&Tls>) -> Option<Part> {
+    let files = config.server.tls.as_ref()?.paths();
+    let tls = tls?.clone();
+    Some(Part {
         name: "server.tls_*",
-        files: files.paths(),
-        renew: Box::new(move || {
-            let renewed = tls.renew();
-            metrics.reloaded(renewed.is_ok());
-            renewed.map_err(|faults| told(&faults))
-        }),
-    });
-    part.into_iter().collect()
+        files,
+        renew: Box::new(move || tls.renew().map_err(|faults| told(&faults))),
+    })
 }
 
 fn told(faults: &[TlsFault]) -> String {

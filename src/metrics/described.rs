@@ -94,11 +94,11 @@ pub(super) const NAMES: &[Named] = &[
     counter("foxbridge_tokens_total", "Tokens by model and type."),
     counter(
         "foxbridge_config_reloads_total",
-        "Times that changed settings were read, by result.",
+        "Times that settings or certificates were read again, by result.",
     ),
     gauge(
         "foxbridge_config_last_reload_successful",
-        "Whether the settings read last were good.",
+        "Whether everything that was read last (settings, keys, certificates) is in force.",
     ),
     gauge("foxbridge_requests_in_flight", "Requests being answered."),
     gauge("foxbridge_connections", "Connections of clients."),

@@ -172,12 +172,13 @@ impl Metrics {
         self.count("foxbridge_upstream_errors_total", &labels);
     }
 
-    /// New settings were read. `is_applied`: they were good.
-    pub fn reloaded(&self, is_applied: bool) {
+    /// Settings or certificates were read again. `is_applied`: they were good. `is_all_in_force`: so is everything else that
+    /// was read.
+    pub fn reloaded(&self, is_applied: bool, is_all_in_force: bool) {
         let result = if is_applied { "applied" } else { "refused" };
         self.count("foxbridge_config_reloads_total", &[("result", result)]);
         let name = "foxbridge_config_last_reload_successful";
-        self.gauge(name, &[], f64::from(u8::from(is_applied)));
+        self.gauge(name, &[], f64::from(u8::from(is_all_in_force)));
     }
 
     fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
@@ -275,7 +276,7 @@ mod tests {
         metrics.refused("overloaded");
         metrics.orphan("completed");
         metrics.upstream_error(Call::Query, Trouble::Status(503));
-        metrics.reloaded(false);
+        metrics.reloaded(false, false);
         for number in 0..1000_u16 {
             metrics.answered(&Answered {
                 endpoint: "responses",

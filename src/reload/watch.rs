@@ -32,6 +32,11 @@ impl Watch {
         self.folders.clear();
     }
 
+    /// As if something had been heard.
+    pub(super) fn look_again(&self) {
+        self.changed.notify_one();
+    }
+
     /// Watches where `files` could be replaced, unless that is what is watched already.
     pub(super) fn look_after<'f>(&mut self, files: impl Iterator<Item = &'f PathBuf>) {
         let mut folders = BTreeSet::new();

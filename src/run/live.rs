@@ -71,12 +71,7 @@ impl Live {
         Part {
             name: "settings",
             files: self.files.clone(),
-            renew: Box::new(move || {
-                let renewed = self.renew();
-                self.metrics.reloaded(renewed.is_ok());
-                self.renewal.note_fault(renewed.as_ref().err().cloned());
-                renewed
-            }),
+            renew: Box::new(move || self.renew()),
         }
     }
 

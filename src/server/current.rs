@@ -51,7 +51,7 @@ impl Renewal {
         self.base.set(app);
     }
 
-    /// What is wrong with the settings that were read last; `None` where they are in force.
+    /// What is wrong with what was read last; `None` where all of it is in force.
     pub fn note_fault(&self, fault: Option<String>) {
         self.base.get().fault.store(fault.map(Arc::new));
     }

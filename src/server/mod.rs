@@ -80,7 +80,7 @@ pub struct App {
     clients: Option<Arc<keys::Ring>>,
     /// How many connections clients have.
     connections: Arc<AtomicUsize>,
-    /// What is wrong with the settings that were read last, if they are not in force.
+    /// What is wrong with settings and certificates that were read again, where not all are in force.
     pub fault: Arc<ArcSwapOption<String>>,
 }
 
