@@ -201,8 +201,9 @@ async fn a_background_stream_goes_on_across_a_kill() {
     assert_eq!(number(&rest[0]), last + 1);
     let whole = all(&process.ask(&follow(id, -1)).await);
     assert_eq!(timeless(&whole), timeless(&[before, rest].concat()));
-    // And what it has come to is there after another one.
-    process.kill().await;
+    // And what it has come to is there after a stop in good order, which writes what is still to be written.
+    process.terminate().await;
+    assert_eq!(process.left().await.0.code(), Some(0));
     let process = Process::start(&bridge, &[&store]).await;
     let queries = bridge.journal().queries;
     let shown = process.ask(&retrieve(id)).await.json();
