@@ -42,6 +42,7 @@ mod response_clients;
 mod responses;
 mod restarts;
 mod retries;
+mod rolling;
 mod sdk;
 mod sdk_checks;
 mod secrets;
