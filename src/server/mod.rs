@@ -102,6 +102,7 @@ impl App {
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
+            returning: relay::Returning::default(),
             orphans: Orphans::new(
                 patience.orphan_grace,
                 settings.max_in_flight,
@@ -148,6 +149,7 @@ impl App {
             patience: self.relay.patience.clone(),
             stream: self.relay.stream.clone(),
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             // Every request looks at it again and again, which threads should not have to take turns for.
             stop: self.relay.stop.child_token(),
@@ -193,6 +195,7 @@ impl App {
             patience,
             stream,
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             stop: self.relay.stop.clone(),
         };
