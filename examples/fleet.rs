@@ -48,7 +48,7 @@ struct Outcome {
 
 fn main() {
     println!(
-        "| replicas | ledger | calls/s before | worst second | worst 100 ms | tasks bought twice |"
+        "| replicas | ledger | calls/s before | worst second | worst 100 ms | longest wait for a turn | tasks bought twice |"
     );
     println!("|---|---|---|---|---|---|---|");
     for (replicas, ledger) in [
