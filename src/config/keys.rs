@@ -1,8 +1,10 @@
 //! Every setting by name: the one table behind the unknown-key check, the faults, `foxbridge check` and the
 //! tables in README.md and proxy.toml.
 
+mod fleet;
 mod serving;
 
+pub(super) use fleet::*;
 pub(super) use serving::*;
 
 /// One setting of proxy.toml.
@@ -183,8 +185,9 @@ pub(super) const LEDGER_STORE: Key = Key {
     name: "ledger.store",
     default: Some("memory"),
     form: Form::Text,
-    expected: "\"memory\", or \"file:\" and a path, such as \"file:/var/lib/foxbridge/ledger.redb\"",
-    why: "Where bought tasks are remembered; a file survives a crash or restart, at one disk write a request.",
+    expected: "\"memory\", \"file:\" and a path, such as \"file:/var/lib/foxbridge/ledger.redb\", or a Redis without its password, \
+               such as \"redis://host:6379/0\" or \"rediss://user@host:6379/0\"",
+    why: "Where bought tasks are remembered; a file survives a crash or restart, a Redis is shared by all replicas.",
 };
 pub(super) const LEDGER_IF_DAMAGED: Key = Key {
     name: "ledger.if_damaged",
@@ -290,6 +293,11 @@ pub const ALL: &[Key] = &[
     TASK_ORPHAN,
     TASK_ORPHAN_GRACE,
     LEDGER_STORE,
+    LEDGER_REDIS_TOPOLOGY,
+    LEDGER_REDIS_PASSWORD_FILE,
+    LEDGER_REDIS_CA_FILE,
+    LEDGER_REDIS_TIMEOUT,
+    LEDGER_IF_UNAVAILABLE,
     LEDGER_IF_DAMAGED,
     LEDGER_MAX_AGE,
     LEDGER_MAX_ENTRIES,

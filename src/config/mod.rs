@@ -34,6 +34,8 @@ pub struct Config {
     pub upstream: crate::upstream::Settings,
     pub task: crate::task::Patience,
     pub ledger: crate::ledger::Settings,
+    /// The Redis that replicas share; none by default.
+    pub fleet: Option<crate::fleet::Settings>,
     pub stream: crate::relay::Settings,
     pub models: crate::translate::Settings,
     pub server: crate::server::Settings,

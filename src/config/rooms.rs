@@ -1,6 +1,7 @@
 //! From merged values to the settings of each room. Everything is read before anything is given up, so that
 //! every fault shows at once.
 
+mod ledger;
 mod tls;
 mod trace;
 
@@ -18,7 +19,7 @@ use super::{
     parse::{self, Misfit, Parsed},
 };
 use crate::{
-    ledger, relay, server, task, telemetry,
+    relay, server, task, telemetry,
     translate::{self, ByModel, Pattern},
     upstream,
 };
@@ -30,7 +31,8 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let admin_listen = admin_listen(&mut reader, listen);
     let upstream = upstream(&mut reader);
     let task = task(&mut reader);
-    let ledger = ledger(&mut reader);
+    let ledger = ledger::ledger(&mut reader);
+    let fleet = ledger::fleet(&mut reader, ledger.as_ref());
     let stream = stream(&mut reader);
     let models = models(&mut reader);
     let server = server(&mut reader);
@@ -42,6 +44,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         upstream: upstream?,
         task: task?,
         ledger: ledger?,
+        fleet: fleet?,
         stream: stream?,
         models: models?,
         server: server?,
@@ -146,25 +149,6 @@ fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
         results_grace: results_grace?,
         submit_retries: submit_retries?,
         orphan_grace: finishes_orphans?.then_some(orphan_grace?),
-    })
-}
-
-fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
-    let store = reader.required(&keys::LEDGER_STORE, parse::ledger_store);
-    let if_damaged = reader.required(&keys::LEDGER_IF_DAMAGED, parse::if_damaged);
-    let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
-    let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::count);
-    let kept_age = reader.required(&keys::RESPONSES_MAX_AGE, parse::duration_or_zero);
-    let kept_size = reader.required(&keys::RESPONSES_MAX_SIZE, parse::size);
-    Some(ledger::Settings {
-        store: store?,
-        if_damaged: if_damaged?,
-        max_age: max_age?,
-        max_entries: max_entries?,
-        responses: ledger::Keeping {
-            max_age: kept_age?,
-            max_size: kept_size?,
-        },
     })
 }
 

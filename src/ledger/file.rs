@@ -43,6 +43,8 @@ pub(super) struct Entry {
 /// Why a ledger file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error("The operating system gives no thread for the connection to Redis: {0}")]
+    NoThread(std::io::Error),
     #[error("The system gives no random numbers, so the ledger cannot key its hashes.")]
     NoRandomness,
     #[error(

@@ -14,7 +14,7 @@ use super::{Bought, Hash, settings::Keeping, writer::Writer};
 const OVERHEAD: usize = 800;
 /// How long a background response is kept at least that has not come to an end: nobody else can tell its client what it
 /// has bought.
-const UNSETTLED: Duration = Duration::from_secs(60 * 60);
+pub(super) const UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// A response that is kept for whoever made it. All texts are JSON.
 #[derive(Debug)]
@@ -29,11 +29,14 @@ pub struct Kept {
     /// Cancelled when nobody is to follow it any more.
     pub cancelled: CancellationToken,
     /// What it was when its task was asked last, and when that was.
-    pub seen: Mutex<Option<(Instant, String)>>,
+    pub seen: Seen,
     /// Whether its client has been charged with its tokens.
     pub is_charged: AtomicBool,
-    owner: Hash,
+    pub(super) owner: Hash,
 }
+
+/// What a response was a moment ago.
+pub(super) type Seen = Arc<Mutex<Option<(Instant, String)>>>;
 
 /// What must be known of a request for its answer to be given again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,26 @@ struct Owner {
     size: usize,
 }
 
+impl Record {
+    pub(super) fn into_kept(self, id: String, outcome: Option<String>) -> Kept {
+        let bought = Bought {
+            task: self.task,
+            stream_url: self.stream_url,
+            created: self.created,
+        };
+        let kept = Kept::new(id, Hash(self.owner), bought, self.request);
+        if let Some(known) = outcome.or(self.outcome) {
+            // It was made just now, so that nobody else has set it.
+            let _ = kept.outcome.set(known.into());
+        }
+        kept
+    }
+}
+
 impl Kept {
+    /// What a response has come to that its client has cancelled.
+    pub const CANCELLED: &'static str = r#"{"status":"cancelled"}"#;
+
     pub(super) fn new(id: String, owner: Hash, bought: Bought, request: KeptRequest) -> Self {
         Self {
             id,
@@ -108,19 +130,34 @@ impl Kept {
             request,
             outcome: Arc::default(),
             cancelled: CancellationToken::new(),
-            seen: Mutex::default(),
+            seen: Seen::default(),
             is_charged: AtomicBool::new(false),
             owner,
         }
     }
 
-    fn size(&self) -> usize {
+    /// As it is kept elsewhere, by now without what it has come to.
+    pub(super) fn written(&self) -> String {
+        let record = Record {
+            owner: self.owner.0,
+            used: super::rows::unix_milliseconds(),
+            task: self.bought.task.clone(),
+            stream_url: self.bought.stream_url.clone(),
+            created: self.bought.created,
+            request: self.request.clone(),
+            outcome: None,
+        };
+        // Texts and numbers have no way to fail to serialize.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+
+    pub(super) fn size(&self) -> usize {
         let outcome = self.outcome.get().map_or(0, Bytes::len);
         OVERHEAD + self.request.begun.len() + self.request.input.len() + outcome
     }
 
     /// Whether it runs on without anybody who waits for it.
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         self.request.background && self.outcome.get().is_none()
     }
 }
@@ -151,16 +188,7 @@ impl Place {
 
     fn restored(id: String, record: Record) -> Self {
         let age = super::rows::unix_milliseconds().saturating_sub(record.used);
-        let bought = Bought {
-            task: record.task,
-            stream_url: record.stream_url,
-            created: record.created,
-        };
-        let kept = Kept::new(id, Hash(record.owner), bought, record.request);
-        if let Some(known) = record.outcome {
-            // It was made just now, so that nobody else has set it.
-            let _ = kept.outcome.set(known.into());
-        }
+        let kept = record.into_kept(id, None);
         let used = Instant::now().checked_sub(Duration::from_millis(age));
         Self {
             size: kept.size(),

@@ -106,6 +106,18 @@ pub(super) const NAMES: &[Named] = &[
         "foxbridge_ledger_entries",
         "Requests that are remembered to be found again.",
     ),
+    gauge(
+        "foxbridge_ledger_shared_up",
+        "Whether the Redis that replicas share answers: 1 if it does.",
+    ),
+    gauge(
+        "foxbridge_ledger_shared_waiting",
+        "Changes of requests that wait to be written to Redis.",
+    ),
+    counter(
+        "foxbridge_ledger_unnoted_total",
+        "Requests that bought while Redis was away, of which other replicas did not know.",
+    ),
     gauge("foxbridge_responses_kept", "Responses that are kept."),
     gauge(
         "foxbridge_responses_kept_bytes",

@@ -85,6 +85,18 @@ pub struct Levels {
     /// What they take, in bytes.
     pub responses_size: usize,
     pub is_ready: bool,
+    /// Where replicas share a ledger.
+    pub shared: Option<Shared>,
+}
+
+/// How it stands with what replicas share.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shared {
+    pub is_away: bool,
+    /// Requests that bought without a place in it.
+    pub unnoted: u64,
+    /// Changes that wait to be written to it.
+    pub waiting: usize,
 }
 
 impl Metrics {
@@ -143,6 +155,14 @@ impl Metrics {
             ("foxbridge_ready", usize::from(levels.is_ready)),
         ] {
             self.gauge(name, &[], level as f64);
+        }
+        if let Some(shared) = levels.shared {
+            let is_there = f64::from(u8::from(!shared.is_away));
+            self.gauge("foxbridge_ledger_shared_up", &[], is_there);
+            let waiting = shared.waiting as f64;
+            self.gauge("foxbridge_ledger_shared_waiting", &[], waiting);
+            let name = "foxbridge_ledger_unnoted_total";
+            counter(&self.0.recorder, name, &[]).absolute(shared.unnoted);
         }
         self.0.handle.render()
     }
@@ -298,7 +318,10 @@ mod tests {
                 }),
             });
         }
-        let text = metrics.render(&Levels::default());
+        let text = metrics.render(&Levels {
+            shared: Some(Shared::default()),
+            ..Levels::default()
+        });
         for named in described::NAMES {
             assert!(
                 text.contains(&format!("# HELP {} ", named.name)),

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    fleet::Errand,
     keys::Client,
     metrics::{Answered, Metrics},
     relay::Course,
@@ -54,6 +55,10 @@ struct Noted {
     slot: Option<Slot>,
     /// Whose key it came with, where this proxy has clients of its own.
     client: Option<Client>,
+    /// What it has to do with the fleet.
+    errand: Option<Errand>,
+    /// Whether it has bought something that other replicas do not know of.
+    is_unnoted: bool,
     /// Its span, and who is told of it.
     traced: Option<Box<(Traces, Begun)>>,
 }
@@ -92,6 +97,8 @@ impl Access {
             leash: None,
             slot: None,
             client: None,
+            errand: None,
+            is_unnoted: false,
             traced: traces
                 .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
         }))
@@ -133,6 +140,23 @@ impl Access {
     /// The request comes from one of this proxy's own clients.
     pub(super) fn set_client(&mut self, client: Client) {
         self.0.client = Some(client);
+    }
+
+    pub(super) fn set_errand(&mut self, errand: Errand) {
+        self.0.errand = Some(errand);
+    }
+
+    pub(super) fn errand(&self) -> Option<&Errand> {
+        self.0.errand.as_ref()
+    }
+
+    /// It buys what other replicas do not know of.
+    pub(super) fn set_unnoted(&mut self) {
+        self.0.is_unnoted = true;
+    }
+
+    pub(super) fn is_unnoted(&self) -> bool {
+        self.0.is_unnoted
     }
 
     pub(super) fn client(&self) -> Option<&Client> {

@@ -195,6 +195,9 @@ pub(super) async fn accept(
     if purchase.is_found {
         say(&mut headers, reply::FOUND, "true");
     }
+    if access.is_unnoted() {
+        reply::tell_unnoted(&mut headers);
+    }
     say(&mut headers, reply::TASK_ID, &identity.task);
     say(&mut headers, reply::MODEL, &upstream_model);
     if !adjustments.is_empty() {

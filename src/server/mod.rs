@@ -51,9 +51,10 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    fleet::Fleet,
     keys,
     ledger::Ledger,
-    metrics::{Levels, Metrics},
+    metrics::{Levels, Metrics, Shared},
     relay::{self, Orphans},
     task::Patience,
     traces::Traces,
@@ -135,7 +136,14 @@ impl App {
             ledger_entries,
             responses,
             responses_size,
-            is_ready: !self.draining.is_cancelled() && self.relay.upstream.seems_alive(),
+            is_ready: !self.draining.is_cancelled()
+                && self.relay.upstream.seems_alive()
+                && !self.ledger.fleet().is_some_and(Fleet::refuses),
+            shared: self.ledger.fleet().map(|fleet| Shared {
+                is_away: fleet.is_away(),
+                unnoted: fleet.unnoted(),
+                waiting: fleet.waiting(),
+            }),
         }
     }
 

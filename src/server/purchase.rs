@@ -6,7 +6,7 @@ use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
     keys::{self, Client, Reserved},
-    ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
+    ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take},
     openai::{ChatRequest, Usage},
     relay::{self, Attended, Course, NotBought},
     translate::{self, Draft, Identity},
@@ -94,9 +94,14 @@ pub(super) async fn find_or_buy(
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     let context = &order.context;
+    let take = Take {
+        errand: access.errand().cloned(),
+        tokens: access.client().and_then(|client| client.asks(needs.prompt, needs.answer)),
+    };
+    let claiming = app.ledger.claim_and(claim, take);
     let claimed = tokio::select! {
         biased;
-        claimed = timeout_at(context.deadline, app.ledger.claim(claim)) => claimed,
+        claimed = timeout_at(context.deadline, claiming) => claimed,
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     match claimed {
@@ -111,7 +116,10 @@ pub(super) async fn find_or_buy(
             let was_delivered = receipt.was_delivered();
             access.set_found(was_delivered);
             let client = access.client().filter(|_| !was_delivered);
-            let mut owed = client.and_then(Client::owe);
+            let mut owed = client.and_then(Client::owe).map(|owed| match access.errand() {
+                Some(errand) => owed.on(errand),
+                None => owed,
+            });
             if let Some(owed) = &mut owed {
                 owed.bought(so_far(access.course()));
             }
@@ -132,6 +140,11 @@ pub(super) async fn find_or_buy(
             "the submit of a request before this one is still under way",
             None,
         )),
+        Ok(Claimed::Limited(left)) => Err(match access.client() {
+            Some(client) => client.lacks(client.asks(needs.prompt, needs.answer).unwrap_or_default(), left),
+            None => fleet_away(),
+        }),
+        Ok(Claimed::Unavailable) => Err(fleet_away()),
         Ok(Claimed::Conflict) => Err(ApiError::invalid_request(
             422,
             "idempotency_key_reused",
@@ -152,8 +165,11 @@ async fn buy(
     mut intent: Intent,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
+    if intent.is_unnoted() {
+        access.set_unnoted();
+    }
     let mut reserved = match access.client() {
-        Some(client) => client.reserve(needs.prompt, needs.answer)?,
+        Some(client) => reserve(client, needs, &intent, access)?,
         None => None,
     };
     // Until the submit an intent that is dropped leaves nothing behind.
@@ -203,6 +219,34 @@ async fn buy(
         }
     })
     .await
+}
+
+/// Takes the tokens that a request may use, if Redis has not taken them with the claim.
+fn reserve(
+    client: &Client,
+    needs: Needs,
+    intent: &Intent,
+    access: &Access,
+) -> Result<Option<Reserved>, ApiError> {
+    let asked = client.asks(needs.prompt, needs.answer);
+    match (intent.tokens_left(), access.errand(), asked) {
+        (Some(left), Some(errand), Some(asked)) => {
+            Ok(Some(client.taken(asked, needs.prompt, left, errand)))
+        }
+        _ => client.reserve(needs.prompt, needs.answer),
+    }
+}
+
+/// Redis is away, and the operator wants nothing bought then.
+pub(super) fn fleet_away() -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "ledger_unavailable",
+        "foxbridge cannot reach its ledger (Redis) just now, so the request was not sent; nothing was bought. Send it again a \
+         little later, or have the operator look at Redis and 'ledger.if_unavailable'.",
+    )
+    .with_retry(Retry::After(std::time::Duration::from_secs(1)))
 }
 
 /// Without a place in the ledger a retry would buy a second task, so nothing is submitted.

@@ -1,0 +1,20 @@
+//! Several replicas of foxbridge and the Redis that they share: real processes, and a real server that is stopped, emptied
+//! and killed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod failures;
+mod harness;
+#[expect(
+    dead_code,
+    reason = "the client of tests/it, of which less is needed here"
+)]
+#[path = "../it/http/mod.rs"]
+mod http;
+mod retries;
+mod server;
