@@ -17,7 +17,11 @@ pub enum Effect {
     /// This place among those of a client is free.
     Leave(String),
     /// Tokens that a kept response has used, of which account is taken once.
-    Charge { kept: String, limit: u32, amount: f64 },
+    Charge {
+        kept: String,
+        limit: u32,
+        amount: f64,
+    },
 }
 
 /// What has become of a row.
@@ -30,7 +34,7 @@ pub enum Fate {
         content: String,
         bought: String,
     },
-    /// Its answer is with the client, which may ask for it again.
+    /// Its answer is with the client.
     Deliver,
     Remove,
 }
@@ -40,7 +44,9 @@ pub(super) struct Pending {
     most: usize,
     rows: usize,
     callers: HashMap<Tag, Changes>,
-    /// Whether something is being written just now.
+    /// How many rows are being written just now.
+    writing: usize,
+    /// Whether anything is.
     pub(super) is_writing: bool,
     /// Whether there was more than could be kept.
     pub(super) has_dropped: bool,
@@ -62,6 +68,7 @@ impl Pending {
             most,
             rows: 0,
             callers: HashMap::new(),
+            writing: 0,
             is_writing: false,
             has_dropped: false,
         }
@@ -71,8 +78,15 @@ impl Pending {
         self.callers.is_empty() && !self.is_writing
     }
 
+    /// How many rows, those that are being written too.
     pub(super) fn len(&self) -> usize {
-        self.rows
+        self.rows + self.writing
+    }
+
+    /// What was taken has been told, or put back.
+    pub(super) fn written(&mut self) {
+        self.writing = 0;
+        self.is_writing = false;
     }
 
     pub(super) fn add(&mut self, tag: Tag, effects: impl IntoIterator<Item = Effect>) {
@@ -123,6 +137,7 @@ impl Pending {
                 Some((tag, changes))
             })
             .collect();
+        self.writing = taken.iter().map(|(_, changes)| changes.rows.len()).sum();
         self.is_writing = !taken.is_empty();
         taken
     }
@@ -148,16 +163,19 @@ impl Pending {
 
 impl Changes {
     fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-            && self.give == 0.0
-            && self.leave.is_empty()
-            && self.charge.is_empty()
+        self.rows.is_empty() && self.give == 0.0 && self.leave.is_empty() && self.charge.is_empty()
     }
 
     /// Whether there is one more row, and whether this one was dropped.
     fn row(&mut self, row: (String, String), fate: Fate, is_full: bool) -> (bool, bool) {
         match (self.rows.get_mut(&row), fate) {
             (Some(Fate::Put { state, .. }), Fate::Deliver) => *state = 'd',
+            (Some(known @ Fate::Deliver), mut fate) => {
+                if let Fate::Put { state, .. } = &mut fate {
+                    *state = 'd';
+                }
+                *known = fate;
+            }
             (Some(Fate::Remove), _) => {}
             (Some(known), fate) => *known = fate,
             (None, _) if is_full => return (false, true),
@@ -252,8 +270,20 @@ mod tests {
         let mut pending = Pending::new(10);
         pending.add(TAG, [row("1", put()), row("2", put()), row("3", put())]);
         pending.add(TAG, [row("1", Fate::Remove), row("2", Fate::Deliver)]);
-        pending.add(TAG, [Effect::Give { limit: 60, amount: 3.0 }]);
-        pending.add(TAG, [Effect::Give { limit: 60, amount: -1.0 }]);
+        pending.add(
+            TAG,
+            [Effect::Give {
+                limit: 60,
+                amount: 3.0,
+            }],
+        );
+        pending.add(
+            TAG,
+            [Effect::Give {
+                limit: 60,
+                amount: -1.0,
+            }],
+        );
         let taken = pending.take(10);
         let [(TAG, changes)] = &taken[..] else {
             panic!("{taken:?}");
@@ -263,9 +293,16 @@ mod tests {
         assert_eq!(keys.len(), 6);
         assert_eq!(told["remove"][0][1], "1");
         assert_eq!(told["give"], 2.0);
-        let states: Vec<_> = told["put"].as_array().unwrap().iter().map(|row| &row[2]).collect();
+        let states: Vec<_> = told["put"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| &row[2])
+            .collect();
         assert!(states.contains(&&json!("d")) && states.contains(&&json!("b")));
-        assert!(pending.is_writing && pending.len() == 0);
+        assert!(pending.is_writing && pending.len() == 3);
+        pending.written();
+        assert!(pending.is_empty() && pending.len() == 0);
     }
 
     #[test]
@@ -275,14 +312,24 @@ mod tests {
             pending.add(TAG, [row(id, put())]);
         }
         assert!(pending.len() == 3 && pending.has_dropped);
-        let give = Effect::Give { limit: 60, amount: 3.0 };
+        let give = Effect::Give {
+            limit: 60,
+            amount: 3.0,
+        };
         pending.add(TAG, [give, Effect::Leave("a".to_owned())]);
         let (_, failed) = pending.take(10).pop().unwrap();
         pending.add(TAG, [row("1", Fate::Remove)]);
         pending.put_back(TAG, failed);
+        pending.written();
         let (_, changes) = pending.take(10).pop().unwrap();
-        assert_eq!(changes.rows[&("p".to_owned(), "1".to_owned())], Fate::Remove);
-        assert_eq!((changes.rows.len(), changes.give, changes.leave.len()), (3, 0.0, 1));
+        assert_eq!(
+            changes.rows[&("p".to_owned(), "1".to_owned())],
+            Fate::Remove
+        );
+        assert_eq!(
+            (changes.rows.len(), changes.give, changes.leave.len()),
+            (3, 0.0, 1)
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub(super) async fn keep(state: &State, stop: &CancellationToken) {
     }
     let lives = LIVES.as_micros().to_string();
     let farewell = [&state.replica, "", &lives, "1"];
-    let _ = state.run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &farewell).await;
+    let _ = state
+        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &farewell)
+        .await;
 }
 
 async fn connect_again_and_again(state: &State) {
@@ -104,7 +106,9 @@ async fn connect(state: &State) -> Result<(), String> {
     let beat = beat(state, &mut link).await.map_err(advice)?;
     let has_lost = beat.is_new && state.is_up.borrow().is_some();
     heard(state, beat, has_lost);
-    let number = 1 + state.links.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let number = 1 + state
+        .links
+        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     state.trouble.store(None);
     state.link.store(Some(Arc::new((number, link))));
     state.is_up.send_replace(Some(true));
@@ -134,7 +138,9 @@ struct Beat {
 async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = link.run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told).await?;
+    let answer = link
+        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told)
+        .await?;
     Ok(read(answer))
 }
 
@@ -142,7 +148,9 @@ async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
 pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = state.run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told).await?;
+    let answer = state
+        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told)
+        .await?;
     let beat = read(answer);
     let has_lost = beat.is_new;
     heard(state, beat, has_lost);
@@ -151,7 +159,11 @@ pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
 
 fn told(state: &State) -> [String; 4] {
     let secret = state.secret.load();
-    let digits: String = secret.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = secret
+        .bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let lives = LIVES.as_micros().to_string();
     [state.replica.clone(), digits, lives, "0".to_owned()]
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind,
+    TlsCertificates, TlsMode, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
@@ -89,7 +90,10 @@ async fn single(settings: &Settings) -> RedisResult<MultiplexedConnection> {
             true => Client::build_with_tls(info, certificates(settings))?,
             false => Client::open(info)?,
         };
-        match client.get_multiplexed_async_connection_with_config(&usual()).await {
+        match client
+            .get_multiplexed_async_connection_with_config(&usual())
+            .await
+        {
             Ok(connection) => return Ok(connection),
             Err(error) => failure = Some(error),
         }
@@ -119,10 +123,7 @@ async fn cluster(settings: &Settings) -> RedisResult<ClusterConnection> {
     builder.build()?.get_async_connection().await
 }
 
-async fn behind_sentinels(
-    settings: &Settings,
-    master: &str,
-) -> RedisResult<MultiplexedConnection> {
+async fn behind_sentinels(settings: &Settings, master: &str) -> RedisResult<MultiplexedConnection> {
     let mut builder =
         SentinelClientBuilder::new(addresses(settings), master, SentinelServerType::Master)?
             .set_client_to_redis_db(i64::from(settings.address.database));

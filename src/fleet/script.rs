@@ -35,10 +35,8 @@ pub(super) static BEAT: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/beat.lua")]));
 pub(super) static CANCEL: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/cancel.lua")]));
-pub static KEEP: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("lua/keep.lua")]));
-pub static FIND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("lua/find.lua")]));
+pub static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lua/keep.lua")]));
+pub static FIND: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lua/find.lua")]));
 pub static SETTLE: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/settle.lua")]));
 pub static FORGET: LazyLock<Script> =

@@ -24,7 +24,9 @@ pub(super) async fn write(state: &State) {
             state.woken.notified().await;
             continue;
         }
-        let telling = batch.iter().map(|(tag, changes)| tell(state, *tag, changes));
+        let telling = batch
+            .iter()
+            .map(|(tag, changes)| tell(state, *tag, changes));
         let told = join_all(telling).await;
         let has_failed = told.iter().any(Result::is_err);
         {
@@ -34,7 +36,7 @@ pub(super) async fn write(state: &State) {
                     pending.put_back(tag, changes);
                 }
             }
-            pending.is_writing = false;
+            pending.written();
         }
         if has_failed {
             sleep(PAUSE).await;

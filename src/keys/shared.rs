@@ -57,11 +57,7 @@ impl Client {
         entered.map_err(|refusal| refusal.told(self.name()))
     }
 
-    async fn try_to_enter(
-        &self,
-        counts: bool,
-        errand: &Errand,
-    ) -> Result<Option<Permit>, Refusal> {
+    async fn try_to_enter(&self, counts: bool, errand: &Errand) -> Result<Option<Permit>, Refusal> {
         let limits = self.limits();
         if limits.concurrency.is_none() && (limits.requests_per_minute.is_none() || !counts) {
             return Ok(None);
@@ -162,7 +158,10 @@ async fn ask(
     arguments.push(place);
     arguments.extend(gone.iter().map(String::as_str));
     let keys = keys.each_ref().map(String::as_str);
-    let said = errand.fleet().run(&script::ENTER, &keys, &arguments).await?;
+    let said = errand
+        .fleet()
+        .run(&script::ENTER, &keys, &arguments)
+        .await?;
     let mut said = said.into_iter();
     let mut next = || said.next().unwrap_or_default();
     let (refused, requests, tokens) = (next(), next(), next());

@@ -46,22 +46,19 @@ pub(super) struct Remote {
     errand: Errand,
     place: String,
     id: String,
-    has_key: bool,
     /// Until when a retry finds it, whichever replica gets it.
     good_until: Option<Instant>,
 }
 
 impl Remote {
     pub(super) fn is_good_for(&self, time: Duration) -> bool {
-        self.good_until.is_some_and(|until| Instant::now() + time <= until)
+        self.good_until
+            .is_some_and(|until| Instant::now() + time <= until)
     }
 
     pub(super) fn delivered(self) {
-        let fate = match self.has_key {
-            true => Fate::Deliver,
-            false => Fate::Remove,
-        };
-        self.errand.note_at_end(Effect::Row(self.place, self.id, fate));
+        let delivered = Effect::Row(self.place, self.id, Fate::Deliver);
+        self.errand.note_at_end(delivered);
     }
 }
 
@@ -77,7 +74,8 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.is_open {
             let id = self.errand.fleet().row_id(self.number);
-            self.errand.note(Effect::Row(self.place.to_owned(), id, Fate::Remove));
+            self.errand
+                .note(Effect::Row(self.place.to_owned(), id, Fate::Remove));
         }
     }
 }
@@ -110,7 +108,8 @@ impl Ledger {
         let errand = errand.unwrap_or_else(|| Errand::new(&fleet, fleet.tag(credential(caller))));
         let place = identity.place();
         let mut pause = FIRST_PAUSE;
-        let mut was_submitting = false;
+        // The submit that is waited for, if there is one.
+        let mut awaited = String::new();
         loop {
             let mut attempt = Attempt {
                 errand: &errand,
@@ -118,11 +117,11 @@ impl Ledger {
                 number: self.rows().allot(),
                 is_open: true,
             };
-            let said = self.ask(&attempt, &identity, take.tokens).await;
+            let said = self.ask(&attempt, &identity, take.tokens, &awaited).await;
             let found = match said {
                 Err(Away) if fleet.refuses() => return Claimed::Unavailable,
                 // Somebody was about to buy it.
-                Err(Away) if was_submitting => return Claimed::Ambiguous,
+                Err(Away) if !awaited.is_empty() => return Claimed::Ambiguous,
                 Err(Away) => {
                     let number = attempt.number;
                     let claimed = self.claim_alone(&errand, &place, identity, number).await;
@@ -163,9 +162,12 @@ impl Ledger {
                 }
             };
             let (owner, number) = found.id.split_once('.').unwrap_or_default();
-            let remote = self.found(&errand, &place, identity, &found);
+            let remote = self.found(&errand, &place, &found);
             if owner == fleet.replica()
-                && let Some(known) = number.parse().ok().and_then(|row| self.known(row, remote.clone()))
+                && let Some(known) = number
+                    .parse()
+                    .ok()
+                    .and_then(|row| self.known(row, remote.clone()))
             {
                 if let Some(claimed) = self.outcome_of(known.0, known.1).await {
                     return claimed;
@@ -182,7 +184,7 @@ impl Ledger {
                         return Claimed::Bought(bought, receipt);
                     }
                     ('s', _) => match fleet.is_living(owner).await {
-                        Ok(true) | Err(Away) => was_submitting = true,
+                        Ok(true) | Err(Away) => awaited = found.id,
                         // It will never say what it has bought.
                         Ok(false) => return Claimed::Ambiguous,
                     },
@@ -199,6 +201,7 @@ impl Ledger {
         attempt: &Attempt<'_>,
         identity: &Identity,
         tokens: Option<(u32, u64)>,
+        awaited: &str,
     ) -> Result<Said, Away> {
         let (errand, fleet) = (attempt.errand, attempt.errand.fleet());
         let keys = [attempt.place, ORDER, ANCHOR, TOKENS].map(|end| errand.tag().key(end));
@@ -215,7 +218,7 @@ impl Ledger {
             settings.max_rows.to_string(),
             limit.to_string(),
             amount.to_string(),
-            flag(true),
+            awaited.to_owned(),
         ];
         let keys = keys.each_ref().map(String::as_str);
         let arguments = arguments.each_ref().map(String::as_str);
@@ -280,7 +283,12 @@ impl Ledger {
             None => {
                 errand.fleet().went_on();
                 let alone = (number, String::new(), None);
-                Some(Claimed::New(self.intent(errand, place.to_owned(), identity, alone)))
+                Some(Claimed::New(self.intent(
+                    errand,
+                    place.to_owned(),
+                    identity,
+                    alone,
+                )))
             }
         }
     }
@@ -347,21 +355,21 @@ impl Ledger {
         let place = known.shared.as_ref()?.place.clone();
         let left = errand.fleet().settings().max_age.checked_sub(age);
         Some(Remote {
-            has_key: place.starts_with('k'),
             place,
             id: errand.fleet().row_id(row),
             errand,
-            good_until: left.filter(|_| !is_unnoted).map(|left| Instant::now() + left),
+            good_until: left
+                .filter(|_| !is_unnoted)
+                .map(|left| Instant::now() + left),
         })
     }
 
-    fn found(&self, errand: &Errand, place: &str, identity: Identity, found: &Found) -> Remote {
+    fn found(&self, errand: &Errand, place: &str, found: &Found) -> Remote {
         let left = errand.fleet().settings().max_age.checked_sub(found.age);
         Remote {
             errand: errand.clone(),
             place: place.to_owned(),
             id: found.id.clone(),
-            has_key: identity.key.is_some(),
             good_until: left.map(|left| Instant::now() + left),
         }
     }

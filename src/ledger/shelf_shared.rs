@@ -37,7 +37,8 @@ impl Followed {
             return;
         }
         if self.kept.len() > MOST_SEEN {
-            self.kept.retain(|_, kept| kept.iter().any(|kept| kept.strong_count() > 0));
+            self.kept
+                .retain(|_, kept| kept.iter().any(|kept| kept.strong_count() > 0));
         }
         let all = self.kept.entry(kept.id.clone()).or_default();
         all.retain(|kept| kept.strong_count() > 0);
@@ -87,7 +88,9 @@ impl Ledger {
         };
         let key = self.key(&owner, id);
         let ages = [false, true].map(|is_running| milliseconds(self.longest(is_running)));
-        let known = fleet.run(&script::FIND, &[&key], &[&ages[0], &ages[1]]).await;
+        let known = fleet
+            .run(&script::FIND, &[&key], &[&ages[0], &ages[1]])
+            .await;
         if let Ok(known) = &known
             && let Some(known) = self.read(id, known.clone())
         {
@@ -263,7 +266,9 @@ impl Listener for Hearing {
         for kept in ids.iter().filter_map(|id| followed.kept.get(id)).flatten() {
             if let Some(kept) = kept.upgrade().filter(|kept| !kept.cancelled.is_cancelled()) {
                 // Its stream says the same as whoever has cancelled it was told.
-                let _ = kept.outcome.set(Bytes::from_static(Kept::CANCELLED.as_bytes()));
+                let _ = kept
+                    .outcome
+                    .set(Bytes::from_static(Kept::CANCELLED.as_bytes()));
                 kept.cancelled.cancel();
             }
         }

@@ -96,7 +96,9 @@ pub(super) async fn find_or_buy(
     let context = &order.context;
     let take = Take {
         errand: access.errand().cloned(),
-        tokens: access.client().and_then(|client| client.asks(needs.prompt, needs.answer)),
+        tokens: access
+            .client()
+            .and_then(|client| client.asks(needs.prompt, needs.answer)),
     };
     let claiming = app.ledger.claim_and(claim, take);
     let claimed = tokio::select! {
@@ -116,10 +118,12 @@ pub(super) async fn find_or_buy(
             let was_delivered = receipt.was_delivered();
             access.set_found(was_delivered);
             let client = access.client().filter(|_| !was_delivered);
-            let mut owed = client.and_then(Client::owe).map(|owed| match access.errand() {
-                Some(errand) => owed.on(errand),
-                None => owed,
-            });
+            let mut owed = client
+                .and_then(Client::owe)
+                .map(|owed| match access.errand() {
+                    Some(errand) => owed.on(errand),
+                    None => owed,
+                });
             if let Some(owed) = &mut owed {
                 owed.bought(so_far(access.course()));
             }
@@ -141,7 +145,10 @@ pub(super) async fn find_or_buy(
             None,
         )),
         Ok(Claimed::Limited(left)) => Err(match access.client() {
-            Some(client) => client.lacks(client.asks(needs.prompt, needs.answer).unwrap_or_default(), left),
+            Some(client) => client.lacks(
+                client.asks(needs.prompt, needs.answer).unwrap_or_default(),
+                left,
+            ),
             None => fleet_away(),
         }),
         Ok(Claimed::Unavailable) => Err(fleet_away()),

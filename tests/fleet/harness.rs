@@ -58,7 +58,9 @@ impl Fleet {
     }
 
     pub(crate) async fn beside(redis: Redis, settings: &[&str]) -> Self {
-        let simulator = Simulator::start(simulator::Settings::instant()).await.unwrap();
+        let simulator = Simulator::start(simulator::Settings::instant())
+            .await
+            .unwrap();
         let mut fleet = Self {
             replicas: Vec::new(),
             redis,
@@ -113,11 +115,20 @@ pub(crate) struct Replica {
 impl Replica {
     pub(crate) async fn start(upstream: &str, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let usual = ["admin.listen=127.0.0.1:0", "log.level=debug", "task.poll_first=5ms"];
+        let usual = [
+            "admin.listen=127.0.0.1:0",
+            "log.level=debug",
+            "task.poll_first=5ms",
+        ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_foxbridge"))
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--upstream", upstream])
-            .args(usual.iter().chain(settings).flat_map(|setting| ["--set", setting]))
+            .args(
+                usual
+                    .iter()
+                    .chain(settings)
+                    .flat_map(|setting| ["--set", setting]),
+            )
             .current_dir(&folder)
             .env_clear()
             .stdin(Stdio::null())
@@ -178,7 +189,10 @@ impl Replica {
     /// The value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let answer = self.supervise("/metrics").await;
-        let line = answer.text().lines().find_map(|line| line.strip_prefix(name));
+        let line = answer
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name));
         let value = line.unwrap_or_else(|| panic!("no {name} in {}", answer.text()));
         value.trim().parse().unwrap()
     }
@@ -226,11 +240,15 @@ impl Drop for Replica {
     fn drop(&mut self) {
         let log = self.log.lock().unwrap();
         if std::thread::panicking() {
-            let shown = log.iter().filter(|line| !line.contains("\"level\":\"DEBUG\""));
+            let shown = log
+                .iter()
+                .filter(|line| !line.contains("\"level\":\"DEBUG\""));
             eprintln!("{:#?}", shown.collect::<Vec<_>>());
             return;
         }
-        let told = log.iter().find(|line| line.contains(&KEY[3..]) || line.contains("panicked"));
+        let told = log
+            .iter()
+            .find(|line| line.contains(&KEY[3..]) || line.contains("panicked"));
         assert_eq!(told, None, "a key in the log, or a panic");
     }
 }

@@ -12,9 +12,13 @@ mod failures;
 mod harness;
 #[expect(
     dead_code,
+    unused_imports,
     reason = "the client of tests/it, of which less is needed here"
 )]
 #[path = "../it/http/mod.rs"]
 mod http;
+mod limits;
+mod operations;
+mod responses;
 mod retries;
 mod server;

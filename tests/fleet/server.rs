@@ -45,10 +45,15 @@ impl Redis {
                 child: None,
                 port: free_port(),
                 folder: tempfile::tempdir().unwrap(),
-                arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+                arguments: arguments
+                    .iter()
+                    .map(|&argument| argument.to_owned())
+                    .collect(),
                 password: None,
             };
-            let password = arguments.iter().position(|&argument| argument == "--requirepass");
+            let password = arguments
+                .iter()
+                .position(|&argument| argument == "--requirepass");
             redis.password = password.map(|at| arguments[at + 1].to_owned());
             if redis.run() {
                 return redis;
@@ -68,7 +73,9 @@ impl Redis {
             .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{error}\n{NEEDED}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{error}\n{NEEDED}"));
         let begun = std::time::Instant::now();
         while begun.elapsed() < crate::harness::PATIENCE {
             if child.try_wait().unwrap().is_some() {
@@ -218,7 +225,12 @@ fn fetched() -> PathBuf {
     for entry in fs::read_dir(&home).unwrap() {
         let path = entry.unwrap().path();
         if path.extension() == Some(OsStr::new("deb")) {
-            need(Command::new("dpkg").arg("-x").arg(&path).arg(home.join("tree")));
+            need(
+                Command::new("dpkg")
+                    .arg("-x")
+                    .arg(&path)
+                    .arg(home.join("tree")),
+            );
         }
     }
     for folder in ["lists", "cache"] {

@@ -58,10 +58,16 @@ pub(super) fn fleet(
     let if_unavailable = reader.required(&keys::LEDGER_IF_UNAVAILABLE, if_unavailable);
     let ledger = ledger?;
     if ledger.store != Store::Fleet {
-        for key in [&keys::LEDGER_REDIS_PASSWORD_FILE, &keys::LEDGER_REDIS_CA_FILE] {
+        for key in [
+            &keys::LEDGER_REDIS_PASSWORD_FILE,
+            &keys::LEDGER_REDIS_CA_FILE,
+        ] {
             if reader.is_set(key) {
                 let store = reader.named(&keys::LEDGER_STORE);
-                reader.fault(key, format!("a ledger.store that is a Redis, and it is {store}"));
+                reader.fault(
+                    key,
+                    format!("a ledger.store that is a Redis, and it is {store}"),
+                );
                 return None;
             }
         }
@@ -102,7 +108,9 @@ fn address(value: &Value, topology: &Topology) -> Parsed<Address> {
     let (tls, text) = (scheme(value).ok_or(Misfit::default())?, parse::text(value)?);
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     if rest.contains(['?', '#']) {
-        return Err(Misfit::hint("leave out everything behind the database's number"));
+        return Err(Misfit::hint(
+            "leave out everything behind the database's number",
+        ));
     }
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, hosts) = match authority.rsplit_once('@') {
@@ -120,7 +128,10 @@ fn address(value: &Value, topology: &Topology) -> Parsed<Address> {
         Topology::Sentinel(_) => SENTINEL_PORT,
         Topology::Single | Topology::Cluster => PORT,
     };
-    let hosts: Parsed<Vec<_>> = hosts.split(',').map(|host| host_and_port(host, usual)).collect();
+    let hosts: Parsed<Vec<_>> = hosts
+        .split(',')
+        .map(|host| host_and_port(host, usual))
+        .collect();
     let hosts = hosts?;
     if hosts.len() > 1 && *topology == Topology::Single {
         return Err(Misfit::hint(
@@ -149,7 +160,10 @@ fn host_and_port(text: &str, usual: u16) -> Parsed<(String, u16)> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !is_literal => {
             let port = port.parse().ok().filter(|port| *port != 0);
-            (host, port.ok_or(Misfit::hint("a port is a number from 1 to 65535"))?)
+            (
+                host,
+                port.ok_or(Misfit::hint("a port is a number from 1 to 65535"))?,
+            )
         }
         _ => (text, usual),
     };
@@ -194,16 +208,53 @@ mod tests {
         for (url, topology, hosts, user, database, tls) in [
             ("redis://a", &single, &[("a", 6379)][..], None, 0, false),
             ("redis://a:1/3", &single, &[("a", 1)], None, 3, false),
-            ("rediss://bob@a:1/", &single, &[("a", 1)], Some("bob"), 0, true),
-            ("redis://[::1]:7,[::2]", &cluster, &[("::1", 7), ("::2", 6379)], None, 0, false),
-            ("redis://a,b:5", &sentinel, &[("a", 26379), ("b", 5)], None, 0, false),
+            (
+                "rediss://bob@a:1/",
+                &single,
+                &[("a", 1)],
+                Some("bob"),
+                0,
+                true,
+            ),
+            (
+                "redis://[::1]:7,[::2]",
+                &cluster,
+                &[("::1", 7), ("::2", 6379)],
+                None,
+                0,
+                false,
+            ),
+            (
+                "redis://a,b:5",
+                &sentinel,
+                &[("a", 26379), ("b", 5)],
+                None,
+                0,
+                false,
+            ),
         ] {
             let address = parsed(url, topology).unwrap();
-            let named: Vec<_> = address.hosts.iter().map(|(host, port)| (host.as_str(), *port)).collect();
+            let named: Vec<_> = address
+                .hosts
+                .iter()
+                .map(|(host, port)| (host.as_str(), *port))
+                .collect();
             assert_eq!(named, hosts, "{url}");
-            assert_eq!((address.user.as_deref(), address.database, address.tls), (user, database, tls), "{url}");
+            assert_eq!(
+                (address.user.as_deref(), address.database, address.tls),
+                (user, database, tls),
+                "{url}"
+            );
         }
-        for url in ["redis://", "redis://a:0", "redis://a,b", "redis://a/x", "redis://@a", "redis://a?b=c", "redis://a:b"] {
+        for url in [
+            "redis://",
+            "redis://a:0",
+            "redis://a,b",
+            "redis://a/x",
+            "redis://@a",
+            "redis://a?b=c",
+            "redis://a:b",
+        ] {
             assert!(parsed(url, &single).is_err(), "{url}");
         }
         assert!(parsed("redis://a/1", &cluster).is_err());
@@ -213,7 +264,10 @@ mod tests {
     fn a_password_in_the_url_is_told_where_it_belongs() {
         for url in ["redis://:geheim@a", "rediss://bob:geheim@a:1/0"] {
             let hint = parsed(url, &Topology::Single).unwrap_err().0.unwrap();
-            assert!(hint.contains("ledger.redis_password_file") && !hint.contains("geheim"), "{hint}");
+            assert!(
+                hint.contains("ledger.redis_password_file") && !hint.contains("geheim"),
+                "{hint}"
+            );
         }
     }
 }

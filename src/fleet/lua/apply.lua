@@ -5,22 +5,39 @@ local now = now_us()
 local order = KEYS[1]
 local lives = tonumber(ARGV[2])
 local effects = cjson.decode(ARGV[1])
-for _, row in ipairs(effects.put) do
-  local place, id, state, age, content, bought = KEYS[row[1]], row[2], row[3], row[4], row[5], row[6]
+local function expire_in(key, left)
+  if redis.call('PTTL', key) < left then redis.call('PEXPIRE', key, left) end
+end
+
+-- An answer is with the client. By its content a request is not found any more then; by its key it is.
+local function deliver(place, id, row)
+  if string.find(place, '}c', 1, true) then
+    local rest = string.match(row, '^%a:%d+:(.*)$')
+    redis.call('HSET', place, id, 'd:' .. string.format('%.0f', now) .. ':' .. rest)
+    redis.call('ZREM', order, place .. ' ' .. id)
+    if redis.call('HLEN', place) == 1 then redis.call('PEXPIRE', place, AFTERWARDS) end
+  else
+    redis.call('HSET', place, id, 'd' .. string.sub(row, 2))
+  end
+end
+
+for _, put in ipairs(effects.put) do
+  local place, id, state, age, content, bought = KEYS[put[1]], put[2], put[3], put[4], put[5], put[6]
   local known = redis.call('HGET', place, id)
   local at = known and tonumber(string.match(known, '^%a:(%d+):')) or now - age * 1000
   local left = math.floor((at - now) / 1000) + lives
   if left > 0 then
-    redis.call('HSET', place, id, state .. ':' .. string.format('%.0f', at) .. ':' .. content .. ':' .. bought)
-    if redis.call('PTTL', place) < left then redis.call('PEXPIRE', place, left) end
+    local rest = ':' .. string.format('%.0f', at) .. ':' .. content .. ':' .. bought
+    redis.call('HSET', place, id, state .. rest)
+    expire_in(place, left)
     redis.call('ZADD', order, at, place .. ' ' .. id)
-    if redis.call('PTTL', order) < left then redis.call('PEXPIRE', order, left) end
+    expire_in(order, left)
+    if state == 'd' then deliver(place, id, state .. rest) end
   end
 end
 for _, row in ipairs(effects.deliver) do
-  local place, id = KEYS[row[1]], row[2]
-  local known = redis.call('HGET', place, id)
-  if known then redis.call('HSET', place, id, 'd' .. string.sub(known, 2)) end
+  local known = redis.call('HGET', KEYS[row[1]], row[2])
+  if known then deliver(KEYS[row[1]], row[2], known) end
 end
 for _, row in ipairs(effects.remove) do
   local place, id = KEYS[row[1]], row[2]

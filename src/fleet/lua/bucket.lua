@@ -1,3 +1,6 @@
+-- How long a row is there for those who wait for it after its answer was delivered, in ms.
+local AFTERWARDS = 30000
+
 -- The rule of keys::bucket: a minute's worth at most, flowing back evenly. A level lives under a key of its own as what is
 -- left, what a minute's worth was, and when that was so in microseconds. Only Redis' clock counts, so that no replica's does.
 local SLACK = 0.001

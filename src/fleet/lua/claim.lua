@@ -1,6 +1,6 @@
 -- Finds the row of a request that came before, or adds one and takes its tokens.
 -- KEYS: place, order, anchor, tokens. ARGV: id, content, whether it may be found, how long rows live in ms, an anchor,
--- most rows of a place, most rows of a caller, tokens a minute (0: no limit), tokens to take, whether it may be added.
+-- most rows of a place, most rows of a caller, tokens a minute (0: no limit), tokens to take, the row that is waited for.
 local now = now_us()
 local place, order = KEYS[1], KEYS[2]
 local lives = tonumber(ARGV[4])
@@ -12,24 +12,33 @@ local tokens, left = tonumber(ARGV[8]), -1
 if tokens > 0 then left = level_of(KEYS[4], tokens, now) end
 local function answer(what, ...) return { what, anchor, string.format('%.6f', left), ... } end
 
+local function found(id, row)
+  local state, at, content, bought = string.match(row, '^(%a):(%d+):(%x+):(.*)$')
+  if content ~= ARGV[2] then return answer('conflict') end
+  return answer('row', id, state, string.format('%.0f', (now - tonumber(at)) / 1000), bought)
+end
+
+-- Whoever waits for a row gets to see what it comes to, delivered or not.
+if ARGV[10] ~= '' then
+  local row = redis.call('HGET', place, ARGV[10])
+  if row then return found(ARGV[10], row) end
+end
+local by_content = string.find(place, '}c', 1, true)
 local rows = redis.call('HGETALL', place)
 local youngest, youngest_at, oldest, oldest_at, count = nil, 0, nil, math.huge, 0
 for i = 1, #rows, 2 do
-  local at = tonumber(string.match(rows[i + 1], '^%a:(%d+):'))
-  if at < begins then
+  local state, at = string.match(rows[i + 1], '^(%a):(%d+):')
+  at = tonumber(at)
+  local is_over = by_content and state == 'd'
+  if at < (is_over and now - AFTERWARDS * 1000 or begins) then
     redis.call('HDEL', place, rows[i])
   else
     count = count + 1
-    if at >= youngest_at then youngest, youngest_at = i, at end
+    if not is_over and at >= youngest_at then youngest, youngest_at = i, at end
     if at < oldest_at then oldest, oldest_at = i, at end
   end
 end
-if ARGV[3] == '1' and youngest then
-  local state, content, bought = string.match(rows[youngest + 1], '^(%a):%d+:(%x+):(.*)$')
-  if content ~= ARGV[2] then return answer('conflict') end
-  return answer('row', rows[youngest], state, string.format('%.0f', (now - youngest_at) / 1000), bought)
-end
-if ARGV[10] ~= '1' then return answer('none') end
+if ARGV[3] == '1' and youngest then return found(rows[youngest], rows[youngest + 1]) end
 if tokens > 0 then
   local amount = tonumber(ARGV[9])
   if amount - left > SLACK then return answer('tokens') end

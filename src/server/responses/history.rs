@@ -101,11 +101,7 @@ impl Finder {
 }
 
 /// What a response has come to that another one goes on from.
-async fn outcome(
-    app: &App,
-    context: &Context,
-    kept: &Arc<Kept>,
-) -> Result<String, ApiError> {
+async fn outcome(app: &App, context: &Context, kept: &Arc<Kept>) -> Result<String, ApiError> {
     let shown = stored::look(app, context, kept).await?;
     let object = RawObject::parse(&shown).unwrap_or_default();
     match object.string("status").as_deref() {

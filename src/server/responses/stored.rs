@@ -138,7 +138,10 @@ pub(super) async fn look(
             Err(error) if error.code.as_deref() == Some("results_missing") => {
                 match age < context.patience.deadline.as_secs() {
                     true => Ok(with_outcome(begun, running)),
-                    false => Ok(with_outcome(begun, &settle(app, kept, &failed(&error)).await)),
+                    false => Ok(with_outcome(
+                        begun,
+                        &settle(app, kept, &failed(&error)).await,
+                    )),
                 }
             }
             completed => completed,
@@ -146,7 +149,10 @@ pub(super) async fn look(
         Report::Failed(failure) => {
             let ending = Ending::Failed(failure);
             let error = translate::ended(&ending, task).unwrap_or_else(|| not_found(&kept.id));
-            Ok(with_outcome(begun, &settle(app, kept, &failed(&error)).await))
+            Ok(with_outcome(
+                begun,
+                &settle(app, kept, &failed(&error)).await,
+            ))
         }
         Report::Unknown => Err(lost(task, 404, None)),
         // The key is at fault, not the task.
