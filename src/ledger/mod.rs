@@ -39,6 +39,10 @@ pub struct Bought {
     pub stream_url: Option<String>,
     /// Unix seconds.
     pub created: u64,
+    /// The name of the upstream key that bought it, where there were several.
+    pub key: Option<String>,
+    /// The upstream's name of the model that took it, where that is not the one that was asked first.
+    pub model: Option<String>,
 }
 
 /// The ledger. Cheap to clone; all clones are one.

@@ -64,6 +64,9 @@ pub(super) struct Record {
     stream_url: Option<String>,
     /// Unix seconds.
     created: u64,
+    /// The name of the upstream key; absent in what was written before there could be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     request: KeptRequest,
     outcome: Option<String>,
 }
@@ -144,6 +147,7 @@ impl Place {
             task: kept.bought.task.clone(),
             stream_url: kept.bought.stream_url.clone(),
             created: kept.bought.created,
+            key: kept.bought.key.clone(),
             request: kept.request.clone(),
             outcome: outcome.map(|outcome| String::from_utf8_lossy(outcome).into_owned()),
         }
@@ -155,6 +159,8 @@ impl Place {
             task: record.task,
             stream_url: record.stream_url,
             created: record.created,
+            key: record.key,
+            model: None,
         };
         let kept = Kept::new(id, Hash(record.owner), bought, record.request);
         if let Some(known) = record.outcome {

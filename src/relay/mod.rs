@@ -22,7 +22,7 @@ pub use live::{Told, live};
 pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
 pub use settings::Settings;
-pub use submit::{NotBought, submit};
+pub use submit::{NotBought, Sold, submit};
 pub use telling::{Heard, Purpose, Telling};
 pub use upload::upload;
 pub use wait::{Waited, wait};
@@ -33,6 +33,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ledger::Bought,
     task::Patience,
     upstream::{Key, Parent, Upstream},
 };
@@ -66,6 +67,14 @@ pub struct Context {
 impl Context {
     pub fn parent(&self) -> Option<&Parent> {
         self.parent.as_deref()
+    }
+
+    /// From here on it is about a task that was bought before, which its own key asks for.
+    pub fn go_on_with_key(&mut self, bought: &Bought) {
+        if let Some(name) = &bought.key {
+            let otherwise = self.key.clone();
+            self.key = self.upstream.key_that_bought(name, otherwise, &bought.task);
+        }
     }
 }
 

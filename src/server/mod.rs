@@ -58,7 +58,7 @@ use crate::{
     task::Patience,
     traces::Traces,
     translate,
-    upstream::Upstream,
+    upstream::{Breaker, Upstream},
 };
 
 /// Everything that the endpoints need, made once for each thread.
@@ -136,6 +136,12 @@ impl App {
             responses,
             responses_size,
             is_ready: !self.draining.is_cancelled() && self.relay.upstream.seems_alive(),
+            breaker: match self.relay.upstream.breaker() {
+                Breaker::Closed => 0,
+                Breaker::HalfOpen => 1,
+                Breaker::Open => 2,
+            },
+            upstream_keys: self.relay.upstream.resting_keys(),
         }
     }
 
@@ -187,7 +193,7 @@ impl App {
         };
         let catalog = models::Catalog::new(upstream.models_cache());
         let relay = relay::Means {
-            upstream,
+            upstream: upstream.in_place_of(&self.relay.upstream),
             patience,
             stream,
             histories: self.relay.histories.clone(),
