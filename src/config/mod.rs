@@ -15,6 +15,7 @@ mod layer;
 mod literal;
 mod parse;
 mod rooms;
+mod share;
 mod sources;
 mod suggest;
 mod upstream_keys;

@@ -140,36 +140,6 @@ pub(super) fn count_or_zero(value: &Value) -> Parsed<usize> {
     Ok(whole(value, 0, 1_000_000)? as usize)
 }
 
-/// From 0 to 1.
-pub(super) fn share(value: &Value) -> Parsed<f64> {
-    let number = match value {
-        Value::String(_, text) => text.strip_suffix('%'),
-        _ => return Err(Misfit::hint("in quotes and with its unit")),
-    };
-    let is_plain = |text: &&str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    let number = number
-        .filter(is_plain)
-        .and_then(|text| text.parse::<f64>().ok());
-    match number {
-        Some(percent) if percent <= 100.0 => Ok(percent / 100.0),
-        _ => Err(Misfit::default()),
-    }
-}
-
-/// Of nothing, nothing could be told.
-pub(super) fn share_or_off(value: &Value) -> Parsed<Option<f64>> {
-    match value {
-        Value::String(_, text) if text == "off" => Ok(None),
-        _ => match share(value)? {
-            share if share > 0.0 => Ok(Some(share)),
-            _ => Err(Misfit::hint("\"off\" if you want none")),
-        },
-    }
-}
-
 pub(super) fn boolean(value: &Value) -> Parsed<bool> {
     match value {
         Value::Bool(_, truth) => Ok(*truth),
@@ -321,23 +291,6 @@ mod tests {
             assert!(hint(size(&value).unwrap_err()).contains("\"590MiB\""));
         }
         assert!(hint(retries(&"2".into()).unwrap_err()).contains("without quotes: 2"));
-    }
-
-    #[test]
-    fn a_share_has_its_unit() {
-        for (text, expected) in [("0%", 0.0), ("100%", 1.0), ("0.1%", 0.001), ("5%", 0.05)] {
-            let parsed = share(&Value::from(text)).unwrap();
-            assert!((parsed - expected).abs() < 1e-9, "{text}: {parsed}");
-        }
-        for text in [
-            "", "%", "1", "101%", "-1%", "nan%", "inf%", "1e1%", "1 %", ".",
-        ] {
-            assert!(share(&Value::from(text)).is_err(), "{text}");
-        }
-        assert!(share(&Value::from(1)).is_err());
-        assert_eq!(share_or_off(&"off".into()), Ok(None));
-        assert_eq!(share_or_off(&"50%".into()), Ok(Some(0.5)));
-        assert!(share_or_off(&"0%".into()).is_err() && share_or_off(&"of".into()).is_err());
     }
 
     #[test]

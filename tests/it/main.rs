@@ -9,6 +9,7 @@
 
 mod bad_framing;
 mod bad_input;
+mod breaker;
 mod browsers;
 mod client_keys;
 mod clients;
@@ -17,6 +18,7 @@ mod crowd;
 mod demo;
 mod doubts;
 mod events;
+mod fallbacks;
 mod floods;
 mod harness;
 mod http;
@@ -54,4 +56,5 @@ mod thousands;
 mod tls;
 mod tls_inbound;
 mod traces;
+mod upstream_keys;
 mod waiting;

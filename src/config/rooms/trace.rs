@@ -8,6 +8,7 @@ use crate::{
     config::{
         address, keys,
         parse::{self, Misfit, Parsed},
+        share::share,
     },
     traces,
 };
@@ -15,7 +16,7 @@ use crate::{
 /// The outer option is empty after a fault, the inner one where nobody set an endpoint.
 pub(super) fn traces(reader: &mut Reader<'_>) -> Option<Option<traces::Settings>> {
     let endpoint = reader.optional(&keys::TRACE_ENDPOINT, endpoint);
-    let sample = reader.required(&keys::TRACE_SAMPLE, parse::share);
+    let sample = reader.required(&keys::TRACE_SAMPLE, share);
     let (endpoint, sample) = (endpoint?, sample?);
     Some(endpoint.map(|endpoint| traces::Settings { endpoint, sample }))
 }

@@ -6,7 +6,9 @@ use crate::{
         address, files,
         key_list::List,
         keys::{self, Key},
-        parse, upstream_keys,
+        parse,
+        share::{share, share_or_off},
+        upstream_keys,
     },
     upstream::{Settings, UpstreamKey},
 };
@@ -40,9 +42,9 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Option<Settings> {
     );
     let max_reply = reader.required(&keys::UPSTREAM_MAX_REPLY, parse::size);
     let models_cache = reader.required(&keys::UPSTREAM_MODELS_CACHE, parse::duration_or_zero);
-    let breaker = reader.required(&keys::UPSTREAM_BREAKER, parse::share_or_off);
+    let breaker = reader.required(&keys::UPSTREAM_BREAKER, share_or_off);
     let breaker_pause = reader.required(&keys::UPSTREAM_BREAKER_PAUSE, parse::duration);
-    let retry_budget = reader.required(&keys::UPSTREAM_RETRY_BUDGET, parse::share);
+    let retry_budget = reader.required(&keys::UPSTREAM_RETRY_BUDGET, share);
     Some(Settings {
         base_url: base_url?,
         api_key: api_key?.or(from_file?),
