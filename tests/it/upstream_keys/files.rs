@@ -44,7 +44,12 @@ impl Running {
             format!("upstream.keys_file={}", file.display()),
         ];
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let program = Command::new(env!("CARGO_BIN_EXE_foxbridge"));
+        // A folder that is there as long as the program, so that it can be watched.
+        let config = folder.path().join("proxy.toml");
+        fs::write(&config, "").unwrap();
+        let mut program = Command::new("sh");
+        let script = format!("exec \"$0\" \"$@\" --config {}", config.display());
+        program.args(["-c", &script, env!("CARGO_BIN_EXE_foxbridge")]);
         let process = Process::run(program, &bridge.simulator.base_url(), &settings).await;
         Self {
             folder,
