@@ -10,6 +10,7 @@ mod live;
 mod orphans;
 mod perform;
 mod pursuit;
+mod returning;
 mod settings;
 mod submit;
 mod telling;
@@ -21,6 +22,7 @@ pub use histories::Histories;
 pub use live::{Told, live};
 pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
+pub use returning::Returning;
 pub use settings::Settings;
 pub use submit::{NotBought, Sold, submit};
 pub use telling::{Heard, Purpose, Telling};
@@ -45,6 +47,8 @@ pub struct Means {
     pub stream: Settings,
     /// What is known of how long tasks take.
     pub histories: Histories,
+    /// Whose turn it is to take up a task that was bought before.
+    pub returning: Returning,
     /// Who follows a task when its client leaves.
     pub orphans: Orphans,
     /// Cancelled when the proxy will wait no longer.

@@ -103,8 +103,8 @@ impl Pursuit {
             State::Completed(result) => on_report(Report::Completed(result)),
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
-        if let (Origin::Found, Step::Query { after }) = (origin, &mut step) {
-            *after = Duration::ZERO;
+        if let (Origin::Found, Step::Query { after } | Step::Open { after }) = (origin, &mut step) {
+            *after = context.returning.turn();
         }
         let mut pursuit = Self {
             ongoing: Ongoing::default(),

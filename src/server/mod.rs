@@ -11,6 +11,7 @@ mod cors;
 mod credentials;
 mod crew;
 mod current;
+mod draining;
 mod framing;
 mod insist;
 mod kept_alive;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use crew::Habits;
 pub use current::{Current, Renewal, Renewed};
+pub use draining::Draining;
 pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 pub use tls::{Tls, TlsFault, TlsFile, TlsFiles};
@@ -69,7 +71,7 @@ pub struct App {
     pub models: Arc<translate::Settings>,
     pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
-    pub draining: CancellationToken,
+    pub draining: Draining,
     /// What clients' connections are secured with; `None`: they are plain.
     pub tls: Option<Tls>,
     /// Who is told of each request for a collector of traces; `None`: nobody.
@@ -100,6 +102,7 @@ impl App {
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
+            returning: relay::Returning::default(),
             orphans: Orphans::new(
                 patience.orphan_grace,
                 settings.max_in_flight,
@@ -115,7 +118,7 @@ impl App {
             metrics,
             models: Arc::new(models),
             settings: Arc::new(settings),
-            draining: CancellationToken::new(),
+            draining: Draining::default(),
             tls: None,
             traces: None,
             catalog,
@@ -135,7 +138,7 @@ impl App {
             ledger_entries,
             responses,
             responses_size,
-            is_ready: !self.draining.is_cancelled() && self.relay.upstream.seems_alive(),
+            is_ready: !self.draining.has_begun() && self.relay.upstream.seems_alive(),
             breaker: match self.relay.upstream.breaker() {
                 Breaker::Closed => 0,
                 Breaker::HalfOpen => 1,
@@ -152,6 +155,7 @@ impl App {
             patience: self.relay.patience.clone(),
             stream: self.relay.stream.clone(),
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             // Every request looks at it again and again, which threads should not have to take turns for.
             stop: self.relay.stop.child_token(),
@@ -197,6 +201,7 @@ impl App {
             patience,
             stream,
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             stop: self.relay.stop.clone(),
         };

@@ -44,6 +44,7 @@ mod response_clients;
 mod responses;
 mod restarts;
 mod retries;
+mod rolling;
 mod sdk;
 mod sdk_checks;
 mod secrets;
