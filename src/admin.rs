@@ -126,7 +126,7 @@ fn ready(app: &App) -> String {
 
 /// Why no new requests are wanted.
 async fn not_ready(app: &App) -> Option<&'static str> {
-    if app.draining.is_cancelled() {
+    if app.draining.has_begun() {
         return Some("draining: foxbridge was told to stop and takes no new requests");
     }
     if app.ledger.fleet().is_some_and(Fleet::refuses) {

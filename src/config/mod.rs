@@ -9,20 +9,23 @@ mod client_keys;
 mod effective;
 mod fault;
 mod files;
+mod key_list;
 pub mod keys;
 mod layer;
 mod literal;
 mod parse;
 mod rooms;
+mod share;
 mod sources;
 mod suggest;
+mod upstream_keys;
 mod warnings;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-pub use client_keys::is_client_name;
 pub use effective::Effective;
 pub use fault::{Fault, Faults};
+pub use key_list::is_key_name;
 pub use sources::{File, Flag, Sources};
 
 /// Everything that can be set.

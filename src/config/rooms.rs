@@ -4,6 +4,7 @@
 mod ledger;
 mod tls;
 mod trace;
+mod upstream;
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread};
 
@@ -12,7 +13,7 @@ use figment::{Figment, value::Value};
 use super::{
     Config, address, by_model, client_keys,
     fault::Fault,
-    files,
+    key_list,
     keys::{self, Form, Key},
     layer,
     literal::{self, MASK},
@@ -21,7 +22,6 @@ use super::{
 use crate::{
     relay, server, task, telemetry,
     translate::{self, ByModel, Pattern},
-    upstream,
 };
 
 /// The configuration, or nothing after at least one fault was added to `faults`.
@@ -29,7 +29,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let mut reader = Reader { figment, faults };
     let listen = reader.required(&keys::LISTEN, address::listen);
     let admin_listen = admin_listen(&mut reader, listen);
-    let upstream = upstream(&mut reader);
+    let upstream = upstream::settings(&mut reader);
     let task = task(&mut reader);
     let ledger = ledger::ledger(&mut reader);
     let fleet = ledger::fleet(&mut reader, ledger.as_ref());
@@ -57,6 +57,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
 pub(super) fn files(figment: &Figment) -> Vec<PathBuf> {
     let named = [
         &keys::UPSTREAM_API_KEY_FILE,
+        &keys::UPSTREAM_KEYS_FILE,
         &keys::UPSTREAM_CA_FILE,
         &keys::SERVER_KEYS_FILE,
     ];
@@ -89,45 +90,6 @@ fn admin_listen(reader: &mut Reader<'_>, listen: Option<SocketAddr>) -> Option<O
         );
     }
     Some(admin)
-}
-
-fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
-    let base_url = reader.required(&keys::UPSTREAM_BASE_URL, address::base_url);
-    let api_key = reader.optional(&keys::UPSTREAM_API_KEY, parse::api_key);
-    let from_file = reader.optional(&keys::UPSTREAM_API_KEY_FILE, |value| {
-        files::api_key(&parse::path(value)?)
-    });
-    if reader.is_set(&keys::UPSTREAM_API_KEY) && reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
-        let other = reader.named(&keys::UPSTREAM_API_KEY);
-        reader.fault(
-            &keys::UPSTREAM_API_KEY_FILE,
-            format!("only one key, and {other} is set too"),
-        );
-    }
-    let ca = reader.required(&keys::UPSTREAM_CA, parse::authorities);
-    let ca_file = reader.optional(&keys::UPSTREAM_CA_FILE, |value| {
-        let path = parse::path(value)?;
-        files::certificates(&path)?;
-        Ok(path)
-    });
-    let connect_timeout = reader.required(&keys::UPSTREAM_CONNECT_TIMEOUT, parse::duration);
-    let request_timeout = reader.required(&keys::UPSTREAM_REQUEST_TIMEOUT, parse::duration);
-    reader.at_most(
-        (&keys::UPSTREAM_CONNECT_TIMEOUT, connect_timeout),
-        (&keys::UPSTREAM_REQUEST_TIMEOUT, request_timeout),
-    );
-    let max_reply = reader.required(&keys::UPSTREAM_MAX_REPLY, parse::size);
-    let models_cache = reader.required(&keys::UPSTREAM_MODELS_CACHE, parse::duration_or_zero);
-    Some(upstream::Settings {
-        base_url: base_url?,
-        api_key: api_key?.or(from_file?),
-        ca: ca?,
-        ca_file: ca_file?,
-        connect_timeout: connect_timeout?,
-        request_timeout: request_timeout?,
-        max_reply: max_reply?,
-        models_cache: models_cache?,
-    })
 }
 
 fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
@@ -165,12 +127,14 @@ fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
     let claude_max_tokens = reader.required(&keys::MODELS_CLAUDE_MAX_TOKENS, parse::tokens);
     let gpt_min_tokens = reader.required(&keys::MODELS_GPT_MIN_TOKENS, parse::tokens);
     let aliases = reader.by_model(&keys::MODELS_ALIASES, by_model::alias);
+    let fallbacks = reader.by_model(&keys::MODELS_FALLBACKS, by_model::fallbacks);
     let wait = reader.by_model(&keys::MODELS_WAIT, by_model::wait);
     let inline_max = reader.required(&keys::MEDIA_INLINE_MAX, parse::size);
     Some(translate::Settings {
         claude_max_tokens: claude_max_tokens?,
         gpt_min_tokens: gpt_min_tokens?,
         aliases: aliases?,
+        fallbacks: fallbacks?,
         wait: wait?,
         inline_max: inline_max?,
     })
@@ -213,17 +177,18 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
 /// The outer option is empty after a fault, the inner one where clients need no key of this proxy's.
 fn clients(reader: &mut Reader<'_>) -> Option<Option<Vec<crate::keys::Entry>>> {
     let list = reader.optional(&keys::SERVER_KEYS_FILE, |value| {
-        client_keys::List::read(&parse::path(value)?)
+        key_list::List::read(&parse::path(value)?)
     })?;
     let Some(list) = list else { return Some(None) };
-    if !reader.is_set(&keys::UPSTREAM_API_KEY) && !reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
+    let has_key = |key: &&Key| reader.is_set(key);
+    if !upstream::KEYS.iter().any(has_key) {
         reader.fault(
             &keys::SERVER_KEYS_FILE,
-            "upstream.api_key to be set too, because a client's own key never goes to FoxAPI"
+            "upstream.api_key or upstream.keys_file to be set too, because a client's own key never goes to FoxAPI"
                 .to_owned(),
         );
     }
-    list.entries(reader.faults).map(Some)
+    client_keys::entries(&list, reader.faults).map(Some)
 }
 
 /// Of those that the cgroup and the affinity of this process allow. The other half is for whoever is served, and threads

@@ -15,9 +15,8 @@ impl Config {
         let mut warnings = Vec::new();
         let asks_for_certificates =
             (self.server.tls.as_ref()).is_some_and(|tls| tls.client_ca.is_some());
-        let is_open = self.upstream.api_key.is_some()
-            && self.server.clients.is_none()
-            && !asks_for_certificates;
+        let has_key = self.upstream.api_key.is_some() || self.upstream.keys.is_some();
+        let is_open = has_key && self.server.clients.is_none() && !asks_for_certificates;
         if is_open && !self.listen.ip().is_loopback() {
             warnings.push(format!(
                 "listening on {} with an upstream key configured: anyone who reaches this address spends that key, unless \

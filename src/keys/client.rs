@@ -102,6 +102,12 @@ impl Client {
                 .is_some_and(|behind| is_allowed(&behind))
     }
 
+    /// Whether a model may answer it in another's place, by the upstream's name: only one that its own list has.
+    pub fn may_be_served_by(&self, model: &str) -> bool {
+        let allowed = self.0.models.as_ref();
+        allowed.is_none_or(|allowed| allowed.iter().any(|one| one.matched(model).is_some()))
+    }
+
     /// Begins a request, which is one of those that are answered at the same time until the permit is dropped; `counts`: and
     /// one of those of this minute.
     pub fn enter(&self, counts: bool) -> Result<Option<Permit>, ApiError> {

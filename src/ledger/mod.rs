@@ -50,6 +50,12 @@ pub struct Bought {
     pub stream_url: Option<String>,
     /// Unix seconds.
     pub created: u64,
+    /// The name of the upstream key that bought it, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The upstream's name of the model that took it, where that is not the one that was asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl Bought {

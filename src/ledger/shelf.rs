@@ -67,6 +67,9 @@ pub(super) struct Record {
     stream_url: Option<String>,
     /// Unix seconds.
     created: u64,
+    /// The name of the upstream key; absent in what was written before there could be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     request: KeptRequest,
     outcome: Option<String>,
 }
@@ -109,6 +112,8 @@ impl Record {
             task: self.task,
             stream_url: self.stream_url,
             created: self.created,
+            key: self.key,
+            model: None,
         };
         let kept = Kept::new(id, Hash(self.owner), bought, self.request);
         if let Some(known) = outcome.or(self.outcome) {
@@ -144,6 +149,7 @@ impl Kept {
             task: self.bought.task.clone(),
             stream_url: self.bought.stream_url.clone(),
             created: self.bought.created,
+            key: self.bought.key.clone(),
             request: self.request.clone(),
             outcome: None,
         };
@@ -181,6 +187,7 @@ impl Place {
             task: kept.bought.task.clone(),
             stream_url: kept.bought.stream_url.clone(),
             created: kept.bought.created,
+            key: kept.bought.key.clone(),
             request: kept.request.clone(),
             outcome: outcome.map(|outcome| String::from_utf8_lossy(outcome).into_owned()),
         }

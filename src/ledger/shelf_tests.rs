@@ -33,6 +33,8 @@ fn keep(ledger: &Ledger, caller: Caller, id: &str, input: &str) -> Arc<Kept> {
         task: format!("task of {id}"),
         stream_url: Some("/stream".to_owned()),
         created: 7,
+        key: Some("key-one".to_owned()),
+        model: None,
     };
     let request = KeptRequest {
         begun: "{}".to_owned(),

@@ -176,6 +176,8 @@ mod tests {
             task: "t".to_owned(),
             stream_url: None,
             created: 1,
+            key: None,
+            model: None,
         };
         let mut pending = Pending::default();
         for id in 0..100 {

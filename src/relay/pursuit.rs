@@ -103,8 +103,8 @@ impl Pursuit {
             State::Completed(result) => on_report(Report::Completed(result)),
             State::Failed(failure) => on_report(Report::Failed(failure)),
         };
-        if let (Origin::Found, Step::Query { after }) = (origin, &mut step) {
-            *after = Duration::ZERO;
+        if let (Origin::Found, Step::Query { after } | Step::Open { after }) = (origin, &mut step) {
+            *after = context.returning.turn();
         }
         let mut pursuit = Self {
             ongoing: Ongoing::default(),
@@ -150,6 +150,11 @@ impl Pursuit {
     /// The task's id.
     pub fn task(&self) -> &str {
         &self.target.task
+    }
+
+    /// The name of the upstream key that bought it, where there are several.
+    pub fn key_name(&self) -> Option<&str> {
+        self.target.context.key.name()
     }
 
     /// Where the task's stream is, as the upstream named it.

@@ -35,6 +35,8 @@ struct Noted {
     began: Instant,
     model: Option<String>,
     task: Option<String>,
+    /// The name of the upstream key that bought it, where there are several.
+    upstream_key: Option<String>,
     course: Course,
     metrics: Metrics,
     /// Which of the few endpoints it asks.
@@ -83,6 +85,7 @@ impl Access {
             began: Instant::now(),
             model: None,
             task: None,
+            upstream_key: None,
             course: Course::default(),
             metrics,
             endpoint: "other",
@@ -178,6 +181,10 @@ impl Access {
         noted.accepted = Some(accepted);
     }
 
+    pub(super) fn set_upstream_key(&mut self, name: Option<&str>) {
+        self.0.upstream_key = name.map(str::to_owned);
+    }
+
     /// The request's span, for the calls that are made for it.
     pub(super) fn parent(&self) -> Option<Parent> {
         self.0.traced.as_ref().map(|traced| traced.1.parent())
@@ -211,12 +218,13 @@ impl Access {
         match error {
             None => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                key = noted.key(), model = noted.model, task = noted.task, malformed, "answered"
+                key = noted.key(), model = noted.model, task = noted.task, upstream_key = noted.upstream_key, malformed,
+                "answered"
             ),
             Some(error) => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                key = noted.key(), model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
-                error = &*error.message, detail = error.detail.as_deref(), "refused"
+                key = noted.key(), model = noted.model, task = noted.task, upstream_key = noted.upstream_key, malformed,
+                code = error.code.as_deref(), error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
     }
@@ -327,6 +335,7 @@ fn refusal(error: &ApiError) -> Option<&'static str> {
         "server_overloaded" => "overloaded",
         "server_shutting_down" => "shutting_down",
         "ledger_unavailable" => "ledger",
+        "upstream_unavailable" if error.message.contains("upstream.breaker") => "breaker",
         "invalid_api_key" => "key",
         // The upstream's limits are of another kind.
         "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "rate_limit",

@@ -52,7 +52,7 @@ impl Front {
         }
     }
 
-    /// Serves clients until `stop` resolves. From then on [`App::draining`] is cancelled; `server.drain_delay` later
+    /// Serves clients until `stop` resolves. From then on [`App::draining`] has begun; `server.drain_delay` later
     /// nothing more is accepted, and requests in flight may finish within `server.shutdown_grace`. What is still running
     /// after that ends with an error that says so.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
@@ -61,7 +61,7 @@ impl Front {
         let door = Door::new(&app, crew);
         let stop = async {
             stop.await;
-            app.draining.cancel();
+            app.draining.begin();
             sleep(current.get().settings.drain_delay).await;
         };
         tokio::pin!(stop);

@@ -11,6 +11,7 @@ mod cors;
 mod credentials;
 mod crew;
 mod current;
+mod draining;
 mod framing;
 mod insist;
 mod kept_alive;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use crew::Habits;
 pub use current::{Current, Renewal, Renewed};
+pub use draining::Draining;
 pub use listen::{Front, SURPLUS_CONNECTIONS};
 pub use settings::Settings;
 pub use tls::{Tls, TlsFault, TlsFile, TlsFiles};
@@ -59,7 +61,7 @@ use crate::{
     task::Patience,
     traces::Traces,
     translate,
-    upstream::Upstream,
+    upstream::{Breaker, Upstream},
 };
 
 /// Everything that the endpoints need, made once for each thread.
@@ -70,7 +72,7 @@ pub struct App {
     pub models: Arc<translate::Settings>,
     pub settings: Arc<Settings>,
     /// Cancelled as soon as no new requests are wanted, which supervisors are told (`admin`).
-    pub draining: CancellationToken,
+    pub draining: Draining,
     /// What clients' connections are secured with; `None`: they are plain.
     pub tls: Option<Tls>,
     /// Who is told of each request for a collector of traces; `None`: nobody.
@@ -101,6 +103,7 @@ impl App {
         let relay = relay::Means {
             upstream,
             histories: relay::Histories::default(),
+            returning: relay::Returning::default(),
             orphans: Orphans::new(
                 patience.orphan_grace,
                 settings.max_in_flight,
@@ -116,7 +119,7 @@ impl App {
             metrics,
             models: Arc::new(models),
             settings: Arc::new(settings),
-            draining: CancellationToken::new(),
+            draining: Draining::default(),
             tls: None,
             traces: None,
             catalog,
@@ -136,7 +139,7 @@ impl App {
             ledger_entries,
             responses,
             responses_size,
-            is_ready: !self.draining.is_cancelled()
+            is_ready: !self.draining.has_begun()
                 && self.relay.upstream.seems_alive()
                 && !self.ledger.fleet().is_some_and(Fleet::refuses),
             shared: self.ledger.fleet().map(|fleet| Shared {
@@ -144,6 +147,12 @@ impl App {
                 unnoted: fleet.unnoted(),
                 waiting: fleet.waiting(),
             }),
+            breaker: match self.relay.upstream.breaker() {
+                Breaker::Closed => 0,
+                Breaker::HalfOpen => 1,
+                Breaker::Open => 2,
+            },
+            upstream_keys: self.relay.upstream.resting_keys(),
         }
     }
 
@@ -154,6 +163,7 @@ impl App {
             patience: self.relay.patience.clone(),
             stream: self.relay.stream.clone(),
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             // Every request looks at it again and again, which threads should not have to take turns for.
             stop: self.relay.stop.child_token(),
@@ -195,10 +205,11 @@ impl App {
         };
         let catalog = models::Catalog::new(upstream.models_cache());
         let relay = relay::Means {
-            upstream,
+            upstream: upstream.in_place_of(&self.relay.upstream),
             patience,
             stream,
             histories: self.relay.histories.clone(),
+            returning: self.relay.returning.clone(),
             orphans: self.relay.orphans.clone(),
             stop: self.relay.stop.clone(),
         };

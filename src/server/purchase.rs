@@ -8,8 +8,8 @@ use crate::{
     keys::{self, Client, Reserved},
     ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take},
     openai::{ChatRequest, Usage},
-    relay::{self, Attended, Course, NotBought},
-    translate::{self, Draft, Identity},
+    relay::{self, Attended, Course, NotBought, Sold},
+    translate::{self, Draft, Fallbacks, Identity, Instead},
 };
 
 /// The official SDKs number their attempts, from 0.
@@ -22,6 +22,8 @@ pub(super) struct Purchase {
     pub(super) receipt: Receipt,
     /// What the upstream said to the submit, if there was one just now.
     pub(super) said: Said,
+    /// What has taken the request, where that is not the model that it asked for.
+    pub(super) instead: Option<Instead>,
     /// Whether the request has found the task that it bought before.
     pub(super) is_found: bool,
     /// The tokens that its client has taken for it, if these are limited and it was bought just now.
@@ -84,13 +86,19 @@ pub(super) fn marks_retries(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(*name))
 }
 
+/// What is submitted, and in whose place else.
+pub(super) struct Offer<'a> {
+    pub(super) draft: Draft<'a>,
+    pub(super) fallbacks: Option<Fallbacks>,
+    pub(super) needs: Needs,
+}
+
 /// Finds the task that this request has bought before, or buys one.
 pub(super) async fn find_or_buy(
     app: &App,
-    order: Order,
+    mut order: Order,
     claim: Claim<'_>,
-    draft: Draft<'_>,
-    needs: Needs,
+    offer: Offer<'_>,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     let context = &order.context;
@@ -98,7 +106,7 @@ pub(super) async fn find_or_buy(
         errand: access.errand().cloned(),
         tokens: access
             .client()
-            .and_then(|client| client.asks(needs.prompt, needs.answer)),
+            .and_then(|client| client.asks(offer.needs.prompt, offer.needs.answer)),
     };
     let claiming = app.ledger.claim_and(claim, take);
     let claimed = tokio::select! {
@@ -107,8 +115,16 @@ pub(super) async fn find_or_buy(
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     match claimed {
-        Ok(Claimed::New(intent)) => buy(order, draft, needs, intent, access).await,
+        Ok(Claimed::New(intent)) => buy(order, offer, intent, access).await,
         Ok(Claimed::Bought(bought, receipt)) => {
+            order.context.go_on_with_key(&bought);
+            let instead = bought.model.map(|model| Instead {
+                model,
+                // Only a task that was submitted for it has a stream.
+                follows: bought.stream_url.is_some(),
+                adjustments: Vec::new(),
+            });
+            order.serve_instead(instead.as_ref());
             let task = Task {
                 id: bought.task,
                 state: State::Running,
@@ -132,6 +148,7 @@ pub(super) async fn find_or_buy(
                 pursuit: pursuit.attended(),
                 receipt,
                 said: Said::default(),
+                instead,
                 is_found: true,
                 reserved: owed,
             })
@@ -146,7 +163,9 @@ pub(super) async fn find_or_buy(
         )),
         Ok(Claimed::Limited(left)) => Err(match access.client() {
             Some(client) => client.lacks(
-                client.asks(needs.prompt, needs.answer).unwrap_or_default(),
+                client
+                    .asks(offer.needs.prompt, offer.needs.answer)
+                    .unwrap_or_default(),
                 left,
             ),
             None => fleet_away(),
@@ -166,26 +185,37 @@ fn so_far(course: Course) -> Box<dyn Fn() -> (Option<Usage>, usize) + Send> {
 }
 
 async fn buy(
-    order: Order,
-    draft: Draft<'_>,
-    needs: Needs,
+    mut order: Order,
+    offer: Offer<'_>,
     mut intent: Intent,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     if intent.is_unnoted() {
         access.set_unnoted();
     }
+    let Offer {
+        draft,
+        mut fallbacks,
+        needs,
+    } = offer;
     let mut reserved = match access.client() {
         Some(client) => reserve(client, needs, &intent, access)?,
         None => None,
     };
+    if let Some(wait) = order.context.upstream.shut() {
+        return Err(translate::shut(wait));
+    }
     // Until the submit an intent that is dropped leaves nothing behind.
+    let stop = order.context.stop.clone();
     let urls = tokio::select! {
         biased;
-        urls = relay::upload(&order.context, draft.uploads()) => urls?,
-        () = order.context.stop.cancelled() => return Err(shutting_down()),
+        urls = relay::upload(&mut order.context, draft.uploads()) => urls?,
+        () = stop.cancelled() => return Err(shutting_down()),
     };
     let submission = draft.submission(&urls);
+    if let Some(fallbacks) = &mut fallbacks {
+        fallbacks.set_urls(urls);
+    }
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
     let (slot, course) = (access.slot(), access.course());
@@ -193,24 +223,34 @@ async fn buy(
     // which leaves the pursuit to the orphans.
     Insist::on(async move {
         let _slot = slot;
-        let submitted = relay::submit(&order.context, submission).await;
+        let submitted = relay::submit(&order.context, submission, fallbacks).await;
         let is_free = matches!(&submitted, Err(NotBought { is_certain, .. }) if *is_certain);
         if let Some(reserved) = reserved.as_mut().filter(|_| !is_free) {
             reserved.bought(so_far(course));
         }
         match submitted {
-            Ok(submitted) => {
+            Ok(sold) => {
+                let Sold {
+                    submitted,
+                    key,
+                    instead,
+                } = sold;
                 let bought = Bought {
                     task: submitted.task.id.clone(),
                     stream_url: submitted.task.stream_url.clone(),
                     created: super::unix_now(),
+                    key: key.name().map(str::to_owned),
+                    model: instead.as_ref().map(|instead| instead.model.clone()),
                 };
+                order.context.key = key;
+                order.serve_instead(instead.as_ref());
                 let (identity, pursuit) = order.begin(submitted.task, bought.created);
                 Ok(Purchase {
                     identity,
                     pursuit: pursuit.attended(),
                     receipt: intent.bought(bought),
                     said: submitted.said,
+                    instead,
                     is_found: false,
                     reserved,
                 })

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, Version,
     body::{Body, Incoming},
     header::{ALLOW, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING},
 };
@@ -48,6 +48,7 @@ pub(super) async fn handle(
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let is_http1 = request.version() <= Version::HTTP_11;
     let mut slot = None;
     let mut client = None;
 
@@ -89,6 +90,10 @@ pub(super) async fn handle(
     }
     if is_chunked {
         // A front that frames by a content-length which was not seen here would take the rest for a request.
+        reply::close(headers);
+    }
+    if is_http1 && app.draining.has_begun() {
+        // Its client's next request goes to another replica, and not into the end of this connection. HTTP/2 has a word for it.
         reply::close(headers);
     }
     reply.map(|body| Occupying::new(body, slot))

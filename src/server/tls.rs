@@ -213,7 +213,7 @@ impl Tls {
         limit: Duration,
     ) -> Option<(Socket, Option<Unwelcome>)> {
         let leaving = async {
-            app.draining.cancelled().await;
+            app.draining.begun().await;
             sleep(app.settings.drain_delay).await;
         };
         let done = tokio::select! {

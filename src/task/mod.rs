@@ -5,9 +5,11 @@ mod forecast;
 mod lifecycle;
 mod pace;
 mod patience;
+mod turns;
 
 pub use event::{Ending, Event, Report, Step};
 pub use forecast::{Bounds, Forecast, History};
 pub use lifecycle::Lifecycle;
 pub use pace::Pace;
 pub use patience::Patience;
+pub use turns::Turns;

@@ -1,5 +1,7 @@
 //! A request that is sent again finds the task it has bought, and nobody else's.
 
+use std::time::{Duration, Instant};
+
 use crate::{
     events::Events,
     harness::{Bridge, scripted},
@@ -42,6 +44,25 @@ async fn a_retry_waits_for_the_task_that_was_bought() {
     assert!(answer.text().contains("once only"));
     assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
     assert_eq!(bridge.journal().accepted, 1);
+}
+
+/// As when a replica has died: the upstream is not asked for all of their tasks in the same moment.
+#[tokio::test]
+async fn a_crowd_that_comes_again_has_its_tasks_asked_for_in_turn() {
+    const CROWD: u32 = 150;
+    let bridge = Bridge::start().await;
+    for stream in [false, true] {
+        let request = scripted("words=3", stream).with("idempotency-key", &format!("{stream}"));
+        assert_eq!(bridge.ask(&request).await.status(), 200);
+        let (start, submits) = (Instant::now(), bridge.journal().submits);
+        let answers = (0..CROWD).map(|_| bridge.ask(&request));
+        for answer in futures_util::future::join_all(answers).await {
+            assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
+        }
+        // Two milliseconds lie between two turns.
+        assert!(start.elapsed() >= 2 * (CROWD - 1) * Duration::from_millis(1));
+        assert_eq!(bridge.journal().submits, submits);
+    }
 }
 
 #[tokio::test]

@@ -123,6 +123,8 @@ async fn make(
             task: accepted.identity.task.clone(),
             stream_url: accepted.pursuit.stream_url().map(str::to_owned),
             created: accepted.identity.created,
+            key: accepted.pursuit.key_name().map(str::to_owned),
+            model: None,
         };
         let kept = KeptRequest {
             begun: begun.clone(),

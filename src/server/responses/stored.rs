@@ -120,8 +120,10 @@ pub(super) async fn look(
         return Ok(seen);
     }
     let task = &kept.bought.task;
-    let (key, parent) = (&context.key, context.parent());
-    let query = context.upstream.query(key, parent, task);
+    let mut context = context.clone();
+    context.go_on_with_key(&kept.bought);
+    let context = &context;
+    let query = context.upstream.query(&context.key, context.parent(), task);
     let report = tokio::select! {
         biased;
         report = timeout_at(context.deadline, query) => report.unwrap_or(Report::Trouble { retry_after: None }),
@@ -316,7 +318,8 @@ fn known(kept: &Kept) -> Option<&str> {
     std::str::from_utf8(outcome).ok()
 }
 
-fn order(context: Context, kept: &Kept, purpose: Purpose) -> Order {
+fn order(mut context: Context, kept: &Kept, purpose: Purpose) -> Order {
+    context.go_on_with_key(&kept.bought);
     Order {
         context,
         model: kept.request.model.clone(),
