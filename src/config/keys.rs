@@ -147,7 +147,7 @@ pub(super) const LEDGER_MAX_ENTRIES: Key = Key {
     default: Some("100000"),
     form: Form::Whole,
     expected: COUNT,
-    why: "The most requests that are remembered for that, some 300 bytes each; the oldest are forgotten first.",
+    why: "The most requests that are remembered for that, on Redis those of one caller; the oldest are forgotten first.",
 };
 pub(super) const RESPONSES_MAX_AGE: Key = Key {
     name: "responses.max_age",
@@ -161,7 +161,7 @@ pub(super) const RESPONSES_MAX_SIZE: Key = Key {
     default: Some("64MiB"),
     form: Form::Text,
     expected: SIZE,
-    why: "The most memory that kept responses take, with their input; the oldest are forgotten first.",
+    why: "The most memory that kept responses take, the oldest going first; on Redis, the most that one of them takes.",
 };
 pub(super) const STREAM_IDLE: Key = Key {
     name: "stream.idle",

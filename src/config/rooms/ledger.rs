@@ -58,16 +58,15 @@ pub(super) fn fleet(
     let if_unavailable = reader.required(&keys::LEDGER_IF_UNAVAILABLE, if_unavailable);
     let ledger = ledger?;
     if ledger.store != Store::Fleet {
-        for key in [
-            &keys::LEDGER_REDIS_PASSWORD_FILE,
-            &keys::LEDGER_REDIS_CA_FILE,
+        // What is no path at all has been told already.
+        for (key, is_given) in [
+            (&keys::LEDGER_REDIS_PASSWORD_FILE, password?.is_some()),
+            (&keys::LEDGER_REDIS_CA_FILE, ca?.is_some()),
         ] {
-            if reader.is_set(key) {
+            if is_given {
                 let store = reader.named(&keys::LEDGER_STORE);
-                reader.fault(
-                    key,
-                    format!("a ledger.store that is a Redis, and it is {store}"),
-                );
+                let expected = format!("a ledger.store that is a Redis, and it is {store}");
+                reader.fault(key, expected);
                 return None;
             }
         }
