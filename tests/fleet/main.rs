@@ -27,3 +27,4 @@ mod responses;
 mod retries;
 mod server;
 mod storm;
+mod topologies;

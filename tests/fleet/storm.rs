@@ -2,6 +2,7 @@
 //! wrong: no request buys two tasks.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     process::{Command, Stdio},
     sync::{
@@ -71,7 +72,7 @@ struct World {
     attempts: AtomicU64,
     next: AtomicU64,
     /// What has become of the attempts of each request, for whoever reads a failure.
-    trails: Mutex<Vec<String>>,
+    trails: Mutex<HashMap<String, String>>,
     begun: Instant,
 }
 
@@ -79,6 +80,15 @@ impl World {
     /// The replica for this attempt: the next attempt has the other one.
     fn replica(&self, case: u64, attempt: u64) -> SocketAddr {
         self.addresses.lock().unwrap()[(case + attempt) as usize % 2]
+    }
+
+    fn tell(&self, request: String, attempt: u64, begun: Duration, what: &str) {
+        let line = format!(
+            "{attempt} from {begun:?} to {:?}: {what}\n",
+            self.begun.elapsed()
+        );
+        let mut trails = self.trails.lock().unwrap();
+        trails.entry(request).or_default().push_str(&line);
     }
 
     async fn replica_with(&self) -> Replica {
@@ -136,11 +146,7 @@ async fn live_through(world: &World, number: u64) {
             .and_then(|text| text.get(9..12)?.parse().ok());
         let is_passing = matches!(status, None | Some(408 | 409 | 429 | 500..));
         let text = answer.as_deref().unwrap_or("nothing");
-        let line = format!(
-            "{count} from {begun:?} to {:?}: {text}\n",
-            world.begun.elapsed()
-        );
-        world.trails.lock().unwrap()[number as usize].push_str(&line);
+        world.tell(format!("r{number}"), count, begun, text);
         if status == Some(200) {
             let text = answer.unwrap_or_default();
             world.answered.fetch_add(1, Ordering::Relaxed);
@@ -202,10 +208,14 @@ async fn balance(world: Arc<World>) -> SocketAddr {
                 };
                 let retry = number("x-stainless-retry-count:");
                 world.attempts.fetch_add(1, Ordering::Relaxed);
-                let replica = world.replica(number("x-case:"), retry);
+                let (case, begun) = (number("x-case:"), world.begun.elapsed());
+                let replica = world.replica(case, retry);
                 let mut server = TcpStream::connect(replica).await.ok()?;
                 server.write_all(&head).await.ok()?;
-                copy_bidirectional(&mut client, &mut server).await.ok()
+                let copied = copy_bidirectional(&mut client, &mut server).await;
+                let what = format!("by {replica}, bytes there and back: {copied:?}");
+                world.tell(format!("p{case}"), retry, begun, &what);
+                copied.ok()
             });
         }
     });
@@ -242,11 +252,9 @@ fn judge(world: &World, kind: &str, requests: u64) -> u64 {
     for number in 0..requests {
         let tasks = world.simulator.accepted(&format!("{kind}{number}"));
         let trails = world.trails.lock().unwrap();
-        let trail = trails.get(number as usize).filter(|_| kind == "r");
-        assert!(
-            tasks <= 1,
-            "{kind}{number} has bought {tasks} tasks: {trail:#?}"
-        );
+        let name = format!("{kind}{number}");
+        let trail = trails.get(&name);
+        assert!(tasks <= 1, "{name} has bought {tasks} tasks: {trail:#?}");
         bought += tasks;
     }
     bought
@@ -270,7 +278,7 @@ async fn whatever_goes_wrong_retries_that_alternate_buy_one_task() {
         attempts: AtomicU64::new(0),
         next: AtomicU64::new(0),
         begun: Instant::now(),
-        trails: Mutex::new(vec![String::new(); REQUESTS as usize]),
+        trails: Mutex::default(),
     };
     let replicas = [world.replica_with().await, world.replica_with().await];
     world.addresses = Mutex::new(replicas.each_ref().map(|replica| replica.address));
