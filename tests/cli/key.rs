@@ -94,7 +94,7 @@ fn check_tells_every_fault_of_a_list_with_all_others() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{command}");
         for words in [
             "server.max_body = \"0MiB\" (file proxy.toml)",
-            "server.keys_file = \"keys.toml\" (file proxy.toml)\n    expected upstream.api_key to be set too",
+            "server.keys_file = \"keys.toml\" (file proxy.toml)\n    expected upstream.api_key or upstream.keys_file to be set too",
             "key 1 (\"team-a\"): hash (file keys.toml)",
             "key 2: hash (file keys.toml)",
             "key 2: concurrency = -1 (file keys.toml)",
