@@ -88,7 +88,7 @@ mod tests {
              [[key]]\nname = \"a\"\nkey = \"sk-hidden-1\"\nweight = \"sk-hidden\"\n\
              [[key]]\nname = \"b\"\nkey = \"sk-hidden-1\"\n[[key]]\nname = \"b\"\nkey = \"sk-hidden-1\"\n\
              [[key]]\nname = \"c\"\nkey = 918273645\n\
-             [[key]]\n",
+             [[key]]\n[[key]]\nname = \"d\"\nkey = \"sk-hidden-2\"\nweight = 1001\n",
         )
         .expect_err("faults");
         for words in [
@@ -103,6 +103,7 @@ mod tests {
             "key 6 (\"c\"): key (file",
             "key 7: name (file",
             "key 7: key (file",
+            "key 8 (\"d\"): weight = 1001 (file",
         ] {
             assert!(told.contains(words), "{words} is not in\n{told}");
         }
@@ -110,6 +111,14 @@ mod tests {
             !told.contains("hidden") && !told.contains("91827"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_list_without_keys_is_a_fault() {
+        for content in ["", "# none\n", "key = []\n", "key = 1\n"] {
+            let told = read(content).expect_err(content);
+            assert!(told.contains("at least one [[key]] table"), "{told}");
+        }
     }
 
     #[test]

@@ -37,7 +37,29 @@ impl Config {
                     .to_owned(),
             );
         }
+        warnings.extend(self.misnamed_fallbacks());
         warnings
+    }
+
+    /// Fallbacks are FoxAPI's models, by their own names.
+    fn misnamed_fallbacks(&self) -> impl Iterator<Item = String> {
+        let models = &self.models;
+        let names = models.fallbacks.iter().flat_map(|(pattern, others)| {
+            let others = others.iter().map(String::as_str);
+            pattern.plain().into_iter().chain(others)
+        });
+        let is_alias = |name: &&str| {
+            models
+                .aliases
+                .iter()
+                .any(|(it, _)| it.plain() == Some(*name))
+        };
+        names.filter(is_alias).map(|name| {
+            format!(
+                "models.fallbacks: {name:?} is one of 'models.aliases', which only clients' own names are; FoxAPI is asked for a \
+                 model of exactly this name, so name the model that the alias stands for"
+            )
+        })
     }
 }
 
@@ -49,4 +71,35 @@ fn is_plain_and_remote(url: &Uri) -> bool {
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     };
     url.scheme_str() == Some("http") && !is_local
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        config::{Sources, load},
+        translate::{ByModel, Pattern},
+    };
+
+    #[test]
+    fn an_alias_among_the_fallbacks_is_warned_of() {
+        let pairs = |fallbacks: &[(&str, &[&str])]| {
+            let mut config = load(&Sources::default()).expect("sound defaults").config;
+            let pattern = |name: &&str| Pattern::new(name).expect("a pattern");
+            let fallbacks = fallbacks.iter().map(|(name, models)| {
+                let models = models.iter().map(|model| (*model).to_owned());
+                (pattern(name), models.collect())
+            });
+            config.models.fallbacks = ByModel::new(fallbacks.collect());
+            let aliases = [("smart", "gpt-5.5"), ("any-*", "gpt-5.4")];
+            let aliases = aliases.map(|(name, model)| (pattern(&name), model.to_owned()));
+            config.models.aliases = ByModel::new(aliases.into());
+            config.warnings()
+        };
+        assert!(pairs(&[("gpt-5.5", &["gpt-5.4"]), ("any-*", &["any-x"])]).is_empty());
+        for fallbacks in [("smart", ["gpt-5.4"]), ("gpt-5.4", ["smart"])] {
+            let warned = pairs(&[(fallbacks.0, &fallbacks.1)]);
+            assert_eq!(warned.len(), 1, "{warned:?}");
+            assert!(warned[0].contains("\"smart\" is one of 'models.aliases'"));
+        }
+    }
 }

@@ -98,7 +98,7 @@ pub(super) const NAMES: &[Named] = &[
     ),
     gauge(
         "foxbridge_upstream_key_resting",
-        "Whether an upstream key is not used for a while because it was refused: 1 for resting.",
+        "Whether an upstream key is not used for a while because it was refused: 1 for resting, NaN for gone.",
     ),
     gauge(
         "foxbridge_upstream_breaker_state",

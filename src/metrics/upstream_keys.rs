@@ -32,7 +32,8 @@ impl UpstreamKeys {
         counter(recorder, "foxbridge_upstream_key_submits_total", &labels).increment(1);
     }
 
-    /// Whether each of the keys that there are rests. Those that are gone do not.
+    /// Whether each of the keys that there are rests. Of those that are gone it is no number, so that nobody counts them among
+    /// the keys that can be used; a series cannot be taken back.
     pub(super) fn rest(&self, recorder: &PrometheusRecorder, keys: &[(String, bool)]) {
         let mut resting: Vec<(String, bool)> = Vec::new();
         for (name, rests) in keys {
@@ -44,11 +45,16 @@ impl UpstreamKeys {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         for name in &all {
-            let rests = resting.iter().any(|(key, rests)| key == name && *rests);
+            let same_name = resting.iter().filter(|(key, _)| key == name);
+            // Several may share the name `other`.
+            let rests = same_name
+                .map(|(_, rests)| *rests)
+                .reduce(|all, rests| all && rests);
+            let level = rests.map_or(f64::NAN, |rests| f64::from(u8::from(rests)));
             let labels = [("key", name.as_str())];
             recorder
                 .register_gauge(&key("foxbridge_upstream_key_resting", &labels), &METADATA)
-                .set(f64::from(u8::from(rests)));
+                .set(level);
         }
     }
 
@@ -117,6 +123,6 @@ mod tests {
         assert_eq!(of("foxbridge_upstream_key_resting{"), MOST_KEYS + 1);
         let resting = "foxbridge_upstream_key_resting{key=\"other\"} 1";
         assert!(text.contains(resting), "{text}");
-        assert!(text.contains("foxbridge_upstream_key_resting{key=\"key-0\"} 0"));
+        assert!(text.contains("foxbridge_upstream_key_resting{key=\"key-0\"} NaN"));
     }
 }

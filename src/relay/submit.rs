@@ -35,7 +35,8 @@ pub struct NotBought {
 ///
 /// Only what was refused is sent again, because nothing was accepted then: with another key where there are several and
 /// this one is at fault; after a wait, `task.submit_retries` times, where the upstream is busy; to another model where it
-/// does not have the first. Everything else that goes wrong is the client's to know.
+/// does not have the first. Everything else that goes wrong is the client's to know. Nothing is bought for a client that
+/// has left while it waited.
 pub async fn submit(
     context: &Context,
     submission: Submission,
@@ -159,6 +160,9 @@ impl Buyer<'_> {
                 () = sleep(wait) => {}
                 () = self.context.stop.cancelled() => return Err(limited()),
             }
+            if self.context.course.is_left() {
+                return Err(limited());
+            }
             // It may have been refused to somebody else meanwhile.
             if !upstream.rests(&self.key) {
                 return Ok(());
@@ -183,8 +187,12 @@ impl Buyer<'_> {
             "the upstream is busy and accepted nothing; the submit is sent again"
         );
         tokio::select! {
-            () = sleep(wait) => Ok(()),
-            () = self.context.stop.cancelled() => Err(refused(*refusal)),
+            () = sleep(wait) => {}
+            () = self.context.stop.cancelled() => return Err(refused(*refusal)),
+        }
+        match self.context.course.is_left() {
+            true => Err(refused(*refusal)),
+            false => Ok(()),
         }
     }
 

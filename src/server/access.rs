@@ -311,6 +311,7 @@ impl Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         if !self.is_finished {
+            self.course.note_left();
             self.count(CLIENT_LEFT);
             self.trace(None, None);
         }

@@ -156,14 +156,14 @@ pub fn keys_rest(status: u16, soonest: Duration) -> ApiError {
             401,
             "invalid_api_key",
             "FoxAPI refused every key of 'upstream.keys_file'; nothing was bought. Have the operator put valid keys there: the \
-             file is read again at once.",
+             file is read again at once, and a key that has become valid is tried again within five minutes.",
         ),
         402 => ApiError::new(
             429,
             "insufficient_quota",
             "insufficient_quota",
             "No account behind the keys of 'upstream.keys_file' has balance left; nothing was bought. Have the operator top \
-             one up, then try again.",
+             one up; a key that was refused is tried again within five minutes.",
         )
         .with_retry(Retry::Never),
         _ => ApiError::new(

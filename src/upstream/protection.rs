@@ -136,3 +136,52 @@ impl Drop for Passage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whose breaker is open and may be probed.
+    fn probing() -> Arc<Protection> {
+        let inner = Inner {
+            circuit: Some(Circuit::new(0.8, Duration::from_nanos(1))),
+            budget: Budget::new(0.2, Instant::now()),
+        };
+        let protection = Arc::new(Protection {
+            inner: Mutex::new(inner),
+            is_closed: AtomicBool::new(true),
+        });
+        for _ in 0..10 {
+            protection.admit(false).unwrap().over(true);
+        }
+        assert_ne!(protection.state(), Breaker::Closed);
+        protection
+    }
+
+    fn probe(protection: &Arc<Protection>) -> Passage {
+        let passage = protection.admit(false).unwrap();
+        assert_eq!(passage.pass, Pass::Probe);
+        assert!(protection.admit(false).is_err());
+        passage
+    }
+
+    #[test]
+    fn a_probe_that_is_dropped_without_a_word_leaves_room_for_another() {
+        let protection = probing();
+        drop(probe(&protection));
+        probe(&protection).over(false);
+        assert_eq!(protection.state(), Breaker::Closed);
+        // Nothing is looked up any more.
+        assert!(protection.is_closed.load(Relaxed));
+        assert_eq!(protection.admit(false).unwrap().pass, Pass::Usual);
+    }
+
+    #[test]
+    fn a_usual_one_that_is_dropped_changes_nothing() {
+        let usual = probing();
+        probe(&usual).over(false);
+        drop(usual.admit(false));
+        assert_eq!(usual.state(), Breaker::Closed);
+        assert_eq!(usual.shut(), None);
+    }
+}

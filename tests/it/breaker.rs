@@ -238,3 +238,67 @@ async fn queries_in_trouble_are_repeated_later_and_never_given_up() {
     let paid = 10.0 + 10.0 * began.elapsed().as_secs_f64();
     assert!(paid + 1.0 >= repeated_in_vain as f64, "{paid}");
 }
+
+#[tokio::test]
+async fn who_was_waiting_when_it_opened_is_refused_too() {
+    let bridge = Bridge::with(|config| {
+        shut_for_long(config);
+        config.task.submit_retries = 1;
+    })
+    .await;
+    let mut waiting = bridge.open().await;
+    let busy = scripted("submit=429 retry-after=4", false);
+    waiting.send(&busy.to_bytes()).await;
+    bridge
+        .until("a refusal", |journal| journal.submits == 1)
+        .await;
+    let failing = scripted("submit=500x*", false);
+    within("it opens", async {
+        while bridge.ask(&failing).await.status() != 503 {}
+    })
+    .await;
+    let before = bridge.journal().submits;
+    let answer = waiting.answer().await;
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert_eq!(answer.error().code.as_deref(), Some("upstream_unavailable"));
+    let journal = bridge.journal();
+    assert_eq!((journal.submits, journal.accepted), (before, 0));
+}
+
+#[tokio::test]
+async fn a_probe_whose_client_leaves_leaves_it_as_open_as_its_outcome_says() {
+    for (script, probes) in [("submit-latency=200ms words=3", 1), ("submit=hangx*", 2)] {
+        let bridge = Bridge::with(|config| {
+            guarded(config);
+            config.upstream.request_timeout = Duration::from_secs(2);
+        })
+        .await;
+        fail(&bridge, "submit=500x*").await;
+        let before = bridge.journal().submits;
+        let probe = scripted(script, false);
+        within("a probe goes out", async {
+            loop {
+                let mut connection = bridge.open().await;
+                connection.send(&probe.to_bytes()).await;
+                let seen = |journal: &foxbridge::simulator::Journal| journal.submits > before;
+                tokio::select! {
+                    () = async { bridge.simulator.journal_when(seen).await; } => break,
+                    answer = connection.answer() => assert_eq!(answer.status(), 503),
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        within("it closes", async {
+            while bridge.ask(&Request::chat(CHAT)).await.status() != 200 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        // The one that was answered has closed it, and the one that was not needs another.
+        let (submits, accepted) = (bridge.journal().submits, bridge.journal().accepted);
+        assert_eq!(submits, before + 2, "{script}");
+        assert_eq!(accepted, if probes == 1 { 2 } else { 1 }, "{script}");
+        bridge.assert_serves().await;
+    }
+}

@@ -238,3 +238,33 @@ async fn what_was_uploaded_is_not_uploaded_again() {
     let url = &submitted(&bridge)["messages"][0]["content"][1]["image_url"]["url"];
     assert!(url.as_str().unwrap().starts_with("http"), "{url}");
 }
+
+#[tokio::test]
+async fn fallbacks_of_fallbacks_are_not_asked_and_aliases_are_no_names() {
+    let bridge = Bridge::with(|config| {
+        let list = |models: &[&str]| models.iter().map(|model| (*model).to_owned()).collect();
+        let pattern = |name| Pattern::new(name).unwrap();
+        config.models.fallbacks = ByModel::new(vec![
+            // The pattern has the model itself too, and each leads to the other.
+            (pattern("gpt-*"), list(&["gpt-5.5", "smart", "kimi-k2.6"])),
+            (pattern("kimi-*"), list(&["gpt-5.5", "claude-opus-4-7"])),
+        ]);
+        config.models.aliases = ByModel::new(vec![(pattern("smart"), "gpt-5.4".to_owned())]);
+    })
+    .await;
+    let script = "id=w submit=422:no_available_modelx*";
+    let answer = bridge.ask(&chat("gpt-5.5", script)).await;
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    let asked: Vec<String> = bridge
+        .journal()
+        .requests
+        .iter()
+        .filter(|request| request.path == foxbridge::fox::paths::GENERATIONS)
+        .map(|request| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            body["model"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(asked, ["gpt-5.5", "smart", "kimi-k2.6"]);
+    assert_eq!(bridge.journal().accepted, 0);
+}

@@ -46,9 +46,10 @@ impl Cause {
     /// How long a key rests that was refused `before` times in a row already, where the upstream does not say.
     fn rest(self, before: u32) -> Duration {
         let (first, longest) = match self {
-            // Somebody has to do something about it, which takes minutes.
+            // Somebody has to do something about it, which takes minutes; and when it is done, clients should not wait much
+            // longer for somebody to find out, which costs one refusal.
             Self::Unauthorized | Self::NoBalance => {
-                (Duration::from_secs(60), Duration::from_secs(15 * 60))
+                (Duration::from_secs(60), Duration::from_secs(5 * 60))
             }
             Self::Limited => (Duration::from_secs(1), Duration::from_secs(60)),
         };

@@ -45,7 +45,7 @@ fn it_rests_as_long_as_it_was_told_and_else_longer_each_time() {
         now += pacing.refused(now, Cause::Unauthorized, None).unwrap();
     }
     let longest = pacing.refused(now, Cause::Unauthorized, None);
-    assert_eq!(longest, Some(seconds(15 * 60)));
+    assert_eq!(longest, Some(seconds(5 * 60)));
 }
 
 #[test]

@@ -143,3 +143,40 @@ fn no_key_is_shown() {
         None
     );
 }
+
+#[test]
+fn keys_that_were_all_refused_are_tried_again_and_healed_by_one_success_each() {
+    for (cause, told) in [
+        (Cause::Unauthorized, None),
+        (Cause::NoBalance, None),
+        (Cause::Unauthorized, Some(SECOND * 7)),
+    ] {
+        let (chain, mut now) = (chain(&["a", "b"]), Instant::now());
+        for name in ["a", "b"] {
+            refuse(chain.named(name).unwrap(), now, cause, told);
+        }
+        let turn = |now| {
+            let mut key = chain.pick(now).unwrap().clone();
+            let turn = chain.turn(now, &mut key, &mut Tried::default(), None);
+            (turn, key)
+        };
+        let rest = told.unwrap_or(SECOND * 60);
+        let all_rest = AllRest {
+            cause,
+            keys: 2,
+            soonest: rest,
+        };
+        assert_eq!(turn(now).0, Turn::Never(all_rest));
+        now += rest;
+        let (first, key) = turn(now);
+        assert_eq!(first, Turn::Now);
+        key.member().unwrap().went_well(now);
+        let (second, other) = turn(now);
+        assert_eq!(second, Turn::Now);
+        assert_ne!(key.name(), other.name());
+        other.member().unwrap().went_well(now);
+        now += SECOND;
+        assert_eq!(turn(now).0, Turn::Now);
+        assert!(chain.resting(now).iter().all(|(_, rests)| !rests));
+    }
+}

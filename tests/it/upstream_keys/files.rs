@@ -15,7 +15,7 @@ use tokio::{process::Command, time::sleep};
 use super::{MAIN, SPARE, keys_of, scripts, submitted_with};
 use crate::{
     harness::{Bridge, CHAT, scripted, within},
-    http::{Ending, Request},
+    http::{Connection, Ending, Request},
     process::Process,
 };
 
@@ -237,4 +237,59 @@ async fn a_key_that_rests_does_so_in_the_next_list_too() {
         running.process.ask(&Request::chat(CHAT)).await.status(),
         200
     );
+}
+
+#[tokio::test]
+async fn keys_that_were_all_refused_are_healed_by_a_new_file_and_an_empty_one_changes_nothing() {
+    let invalid = listed(&[("main", "sk-invalid-1"), ("spare", "sk-invalid-2")]);
+    let running = Running::new(Bridge::start().await, &invalid).await;
+    for submits in [2, 2] {
+        let answer = running.process.ask(&Request::chat(CHAT)).await;
+        assert_eq!(answer.status(), 401, "{}", answer.text());
+        assert_eq!(running.bridge.journal().submits, submits);
+    }
+    fs::write(running.file(), listed(&[("main", MAIN), ("spare", SPARE)])).unwrap();
+    running
+        .until_metric(r#"foxbridge_upstream_key_resting{key="main"} 0"#)
+        .await;
+    let is_served = async || {
+        let answer = running.process.ask(&Request::chat(CHAT)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    };
+    is_served().await;
+    fs::write(running.file(), "").unwrap();
+    running
+        .until_metric("foxbridge_config_last_reload_successful 0")
+        .await;
+    let ready = running.process.supervise("/readyz").await;
+    assert!(ready.text().contains("at least one [[key]] table"));
+    is_served().await;
+    let submitted = submitted_with(&running.bridge.journal());
+    assert_eq!(submitted[2..], [MAIN, SPARE]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_taken_out_finishes_its_tasks() {
+    let running = Running::new(Bridge::start().await, &listed(&[("main", MAIN)])).await;
+    let queries_by = |key: &str| {
+        let asked = keys_of(&running.bridge.journal(), |path| {
+            path.starts_with("/v1/tasks/")
+        });
+        asked.iter().filter(|it| *it == key).count()
+    };
+    let mut connection = Connection::open(running.process.address).await;
+    let slow = scripted("queue=4s words=3", false);
+    connection.send(&slow.to_bytes()).await;
+    running
+        .bridge
+        .until("a query", |journal| journal.queries > 0)
+        .await;
+    fs::write(running.file(), listed(&[("spare", SPARE)])).unwrap();
+    running
+        .until_metric(r#"foxbridge_upstream_key_resting{key="spare"} 0"#)
+        .await;
+    let before = queries_by(MAIN);
+    assert_eq!(connection.answer().await.status(), 200);
+    assert!(queries_by(MAIN) > before);
+    assert_eq!(queries_by(SPARE), 0);
 }

@@ -3,6 +3,7 @@
 
 mod files;
 mod tasks;
+mod waits;
 
 use std::{
     collections::HashMap,
@@ -12,6 +13,7 @@ use std::{
 use foxbridge::{
     config::Config,
     fox::paths,
+    keys::{Entry, Hash, Limits},
     simulator::{Faults, Journal, Settings},
     upstream::UpstreamKey,
 };
@@ -224,6 +226,26 @@ async fn the_callers_own_key_stays_here() {
     }
     let sent = keys_of(&bridge.journal(), |_| true);
     assert!(!sent.is_empty() && sent.iter().all(|key| [MAIN, SPARE].contains(&key.as_str())));
+}
+
+#[tokio::test]
+async fn clients_with_keys_of_their_own_are_served_with_those_of_the_list() {
+    const ANNA: &str = "fbk-anna-0c51b7f2e86d4a93";
+    let bridge = Bridge::with(|config| {
+        both(config);
+        config.server.clients = Some(vec![Entry {
+            name: "anna".to_owned(),
+            hash: Hash::of(ANNA.as_bytes()),
+            models: None,
+            limits: Limits::default(),
+        }]);
+    })
+    .await;
+    let by = |key: &str| Request::chat(CHAT).with("Authorization", &format!("Bearer {key}"));
+    for (key, status) in [(ANNA, 200), (ANNA, 200), (MAIN, 401), ("fbk-nobody", 401)] {
+        assert_eq!(bridge.ask(&by(key)).await.status(), status, "{key}");
+    }
+    assert_eq!(submitted_with(&bridge.journal()), [MAIN, SPARE]);
 }
 
 #[tokio::test]

@@ -35,7 +35,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Variables go before proxy.toml, so that ports and paths are always those of the manifest. */}}
 {{- define "foxbridge.env" -}}
-{{- with .Values.apiKeySecret }}{{ if .name }}
+{{- with .Values.apiKeySecret }}{{ if and .name .list }}
+- name: FOXBRIDGE_UPSTREAM_KEYS_FILE
+  value: /run/secrets/foxapi/{{ .list }}
+{{- else if .name }}
 - name: FOXBRIDGE_UPSTREAM_API_KEY_FILE
   value: /run/secrets/foxapi/{{ .key }}
 {{- end }}{{ end }}
