@@ -15,7 +15,7 @@ use std::{
 use foxbridge::simulator::{self, Simulator};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
@@ -30,6 +30,9 @@ use crate::{
 /// Those of the Rust client and those of openai-python.
 const REQUESTS: u64 = 4_500;
 const OF_THE_SDK: u64 = 540;
+/// How the names of requests begin.
+const OF_RUST: &str = "r";
+const OF_PYTHON: &str = "p";
 /// How often one replica dies, and how often Redis hangs.
 const DISTURBANCES: u64 = 4;
 const AT_ONCE: u64 = 48;
@@ -71,6 +74,8 @@ struct World {
     found: AtomicU64,
     attempts: AtomicU64,
     next: AtomicU64,
+    /// How often a call of openai-python was given its whole answer, whether or not it still waited for it.
+    given: Mutex<HashMap<u64, u64>>,
     /// What has become of the attempts of each request, for whoever reads a failure.
     trails: Mutex<HashMap<String, String>>,
     begun: Instant,
@@ -99,7 +104,7 @@ impl World {
 
 fn case(number: u64) -> (Request, Duration, bool) {
     let (script, patience, is_answered) = WEATHER[number as usize % WEATHER.len()];
-    let request = scripted(&format!("id=r{number} {script}"), number % 3 == 0);
+    let request = scripted(&format!("id={OF_RUST}{number} {script}"), number % 3 == 0);
     // A key of the client's own is a promise beside the SDKs' mark.
     let request = match number % 7 {
         0 => request.with("idempotency-key", &format!("storm-{number}")),
@@ -146,7 +151,7 @@ async fn live_through(world: &World, number: u64) {
             .and_then(|text| text.get(9..12)?.parse().ok());
         let is_passing = matches!(status, None | Some(408 | 409 | 429 | 500..));
         let text = answer.as_deref().unwrap_or("nothing");
-        world.tell(format!("r{number}"), count, begun, text);
+        world.tell(format!("{OF_RUST}{number}"), count, begun, text);
         if status == Some(200) {
             let text = answer.unwrap_or_default();
             world.answered.fetch_add(1, Ordering::Relaxed);
@@ -212,14 +217,48 @@ async fn balance(world: Arc<World>) -> SocketAddr {
                 let replica = world.replica(case, retry);
                 let mut server = TcpStream::connect(replica).await.ok()?;
                 server.write_all(&head).await.ok()?;
-                let copied = copy_bidirectional(&mut client, &mut server).await;
-                let what = format!("by {replica}, bytes there and back: {copied:?}");
-                world.tell(format!("p{case}"), retry, begun, &what);
-                copied.ok()
+                let answer = pass_on(&mut client, &mut server).await;
+                if answer.starts_with(b"HTTP/1.1 200") {
+                    *world.given.lock().unwrap().entry(case).or_default() += 1;
+                }
+                let what = format!("by {replica}: {}", String::from_utf8_lossy(&answer));
+                world.tell(format!("{OF_PYTHON}{case}"), retry, begun, &what);
+                Some(())
             });
         }
     });
     address
+}
+
+/// Until either side has gone; what the server has said by then, whether the client has taken it or not.
+async fn pass_on(client: &mut TcpStream, server: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let (mut asking, mut told) = client.split();
+    {
+        let (mut answering, mut asked) = server.split();
+        let down = async {
+            let mut passed = 0;
+            while answering
+                .read_buf(&mut answer)
+                .await
+                .is_ok_and(|read| read > 0)
+            {
+                if told.write_all(&answer[passed..]).await.is_err() {
+                    break;
+                }
+                passed = answer.len();
+            }
+        };
+        tokio::select! {
+            () = down => {}
+            _ = copy(&mut asking, &mut asked) => {}
+        }
+    }
+    let mut rest = [0; 4096];
+    while let Ok(read @ 1..) = server.try_read(&mut rest) {
+        answer.extend_from_slice(&rest[..read]);
+    }
+    answer
 }
 
 /// Runs the SDK's calls, and returns what came of them.
@@ -234,7 +273,7 @@ async fn run_the_sdk(world: Arc<World>) -> Value {
         .env("OPENAI_BASE_URL", format!("http://{balancer}/v1"))
         .env("OPENAI_API_KEY", KEY)
         .env("CALLS", OF_THE_SDK.to_string())
-        .env("PREFIX", "p")
+        .env("PREFIX", OF_PYTHON)
         .stdin(Stdio::null());
     let mut command = tokio::process::Command::from(command);
     let running = command.kill_on_drop(true).output();
@@ -246,17 +285,27 @@ async fn run_the_sdk(world: Arc<World>) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output)))
 }
 
-/// Of so many requests of a kind, none has bought two tasks; how many have bought one.
+/// Of so many requests of a kind, how many tasks they have bought: none of them two, unless its first answer came in the very
+/// moment in which its client gave up, so that it was given and not taken.
 fn judge(world: &World, kind: &str, requests: u64) -> u64 {
+    let trails = world.trails.lock().unwrap();
+    let given = world.given.lock().unwrap();
     let mut bought = 0;
+    let mut untaken = 0;
     for number in 0..requests {
-        let tasks = world.simulator.accepted(&format!("{kind}{number}"));
-        let trails = world.trails.lock().unwrap();
         let name = format!("{kind}{number}");
+        let tasks = world.simulator.accepted(&name);
+        let answers = given.get(&number).filter(|_| kind == OF_PYTHON);
+        let allowed = answers.map_or(1, |answers| *answers.max(&1));
         let trail = trails.get(&name);
-        assert!(tasks <= 1, "{name} has bought {tasks} tasks: {trail:#?}");
+        assert!(
+            tasks <= allowed,
+            "{name} has bought {tasks} tasks: {trail:#?}"
+        );
+        untaken += u64::from(tasks > 1);
         bought += tasks;
     }
+    assert!(untaken <= requests / 50, "{untaken} answers came too late");
     bought
 }
 
@@ -278,6 +327,7 @@ async fn whatever_goes_wrong_retries_that_alternate_buy_one_task() {
         attempts: AtomicU64::new(0),
         next: AtomicU64::new(0),
         begun: Instant::now(),
+        given: Mutex::default(),
         trails: Mutex::default(),
     };
     let replicas = [world.replica_with().await, world.replica_with().await];
@@ -308,8 +358,8 @@ async fn whatever_goes_wrong_retries_that_alternate_buy_one_task() {
     let replicas = within("the disturbances end", disturbing).await.unwrap();
     let said = sdk.await.unwrap();
 
-    let bought = judge(&world, "r", REQUESTS);
-    let by_sdk = judge(&world, "p", OF_THE_SDK);
+    let bought = judge(&world, OF_RUST, REQUESTS);
+    let by_sdk = judge(&world, OF_PYTHON, OF_THE_SDK);
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (answered, found) = (count(&world.answered), count(&world.found));
     println!(
