@@ -22,6 +22,7 @@ mod harness;
 #[path = "../it/http/mod.rs"]
 mod http;
 mod limits;
+mod middle;
 mod operations;
 mod responses;
 mod retries;
