@@ -7,12 +7,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     Bought, Hash, Ledger,
     claim::{Claimed, Intent, Known, Receipt, Take},
+    claim_asked::{Attempt, Found, Said, ask},
     rows::Shared,
 };
-use crate::fleet::{ANCHOR, Away, Effect, Errand, Fate, Fleet, ORDER, TOKENS, script};
+use crate::fleet::{Away, Effect, Errand, Fate, Fleet};
 
-/// The most requests of one content that wait to be delivered; of more, the oldest are forgotten.
-const MOST_OF_CONTENT: &str = "32";
 /// How often it is asked what has become of another replica's submit: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -35,7 +34,7 @@ impl Identity {
     }
 
     /// Whether it may be a request that came before.
-    fn may_be_known(&self) -> bool {
+    pub(super) fn may_be_known(&self) -> bool {
         self.key.is_some() || self.is_retry
     }
 }
@@ -62,40 +61,6 @@ impl Remote {
     }
 }
 
-/// A claim that Redis may have noted although nobody has heard so: dropped, it is taken back.
-struct Attempt<'a> {
-    errand: &'a Errand,
-    place: &'a str,
-    number: u64,
-    is_open: bool,
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            let id = self.errand.fleet().row_id(self.number);
-            self.errand
-                .note(Effect::Row(self.place.to_owned(), id, Fate::Remove));
-        }
-    }
-}
-
-/// What Redis says of a claim.
-enum Said {
-    New { anchor: String, left: f64 },
-    Row(Found),
-    Conflict,
-    Limited(f64),
-}
-
-/// A row that some replica has added.
-struct Found {
-    id: String,
-    state: char,
-    age: Duration,
-    bought: String,
-}
-
 impl Ledger {
     pub(super) async fn claim_shared(
         &self,
@@ -117,7 +82,7 @@ impl Ledger {
                 number: self.rows().allot(),
                 is_open: true,
             };
-            let said = self.ask(&attempt, &identity, take.tokens, &awaited).await;
+            let said = ask(&attempt, &identity, take.tokens, &awaited).await;
             let found = match said {
                 Err(Away) if fleet.refuses() => return Claimed::Unavailable,
                 // Somebody was about to buy it.
@@ -151,12 +116,23 @@ impl Ledger {
                         (number, anchor, tokens_left),
                     ));
                 }
+                Ok(Said::Unsure { anchor }) => {
+                    attempt.is_open = false;
+                    if let Some(lost) = self.lost(&errand, identity, &anchor)
+                        && let Some(claimed) = self.outcome_of(lost.0, lost.1).await
+                    {
+                        return claimed;
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
                 Ok(said) => {
                     attempt.is_open = false;
                     match said {
                         Said::Conflict => return Claimed::Conflict,
                         Said::Limited(left) => return Claimed::Limited(left),
-                        Said::New { .. } => continue,
+                        Said::New { .. } | Said::Unsure { .. } => continue,
                         Said::Row(found) => found,
                     }
                 }
@@ -194,49 +170,6 @@ impl Ledger {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    async fn ask(
-        &self,
-        attempt: &Attempt<'_>,
-        identity: &Identity,
-        tokens: Option<(u32, u64)>,
-        awaited: &str,
-    ) -> Result<Said, Away> {
-        let (errand, fleet) = (attempt.errand, attempt.errand.fleet());
-        let keys = [attempt.place, ORDER, ANCHOR, TOKENS].map(|end| errand.tag().key(end));
-        let settings = fleet.settings();
-        let flag = |is_so: bool| if is_so { "1" } else { "0" }.to_owned();
-        let (limit, amount) = tokens.unwrap_or_default();
-        let arguments = [
-            fleet.row_id(attempt.number),
-            identity.content.to_string(),
-            flag(identity.may_be_known()),
-            settings.max_age.as_millis().to_string(),
-            format!("{:016x}", fastrand::u64(..)),
-            MOST_OF_CONTENT.to_owned(),
-            settings.max_rows.to_string(),
-            limit.to_string(),
-            amount.to_string(),
-            awaited.to_owned(),
-        ];
-        let keys = keys.each_ref().map(String::as_str);
-        let arguments = arguments.each_ref().map(String::as_str);
-        let said = fleet.run(&script::CLAIM, &keys, &arguments).await?;
-        let mut said = said.into_iter();
-        let mut next = || said.next().unwrap_or_default();
-        let (what, anchor, left) = (next(), next(), next().parse().unwrap_or_default());
-        Ok(match what.as_str() {
-            "new" => Said::New { anchor, left },
-            "conflict" => Said::Conflict,
-            "tokens" => Said::Limited(left),
-            _ => Said::Row(Found {
-                id: next(),
-                state: next().chars().next().unwrap_or('a'),
-                age: Duration::from_millis(next().parse().unwrap_or_default()),
-                bought: next(),
-            }),
-        })
     }
 
     fn intent(

@@ -10,6 +10,7 @@
 //! found by its id and by the caller who made it, and bounded by age and size.
 
 mod claim;
+mod claim_asked;
 mod claim_shared;
 mod file;
 mod rows;

@@ -1,12 +1,16 @@
+-- How long living replicas take at most to tell a Redis that was emptied what they know, in us: a beat, and the writing.
+local TOLD_AGAIN = 1500000
+
 -- Finds the row of a request that came before, or adds one and takes its tokens.
 -- KEYS: place, order, anchor, tokens. ARGV: id, content, whether it may be found, how long rows live in ms, an anchor,
--- most rows of a place, most rows of a caller, tokens a minute (0: no limit), tokens to take, the row that is waited for.
+-- most rows of a place, most rows of a caller, tokens a minute (0: no limit), tokens to take, the row that is waited for,
+-- whether it was sent before for sure.
 local now = now_us()
 local place, order = KEYS[1], KEYS[2]
 local lives = tonumber(ARGV[4])
 local begins = now - lives * 1000
 -- Whoever had rows here and finds another anchor knows that Redis has lost them.
-local anchor = redis.call('GET', KEYS[3]) or ARGV[5]
+local anchor = redis.call('GET', KEYS[3]) or (ARGV[5] .. '@' .. string.format('%.0f', now))
 redis.call('SET', KEYS[3], anchor, 'PX', lives + 60000)
 local tokens, left = tonumber(ARGV[8]), -1
 if tokens > 0 then left = level_of(KEYS[4], tokens, now) end
@@ -39,6 +43,8 @@ for i = 1, #rows, 2 do
   end
 end
 if ARGV[3] == '1' and youngest then return found(rows[youngest], rows[youngest + 1]) end
+-- Whoever was here before has an anchor from then. Where that is new, what replicas know may have yet to be told again.
+if ARGV[11] == '1' and now - tonumber(string.match(anchor, '@(%d+)$') or 0) < TOLD_AGAIN then return answer('unsure') end
 if tokens > 0 then
   local amount = tonumber(ARGV[9])
   if amount - left > SLACK then return answer('tokens') end
