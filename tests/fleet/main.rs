@@ -5,10 +5,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it has measured"
 )]
 
 mod failures;
+#[path = "../it/fetched.rs"]
+mod fetched;
 mod harness;
 #[expect(
     dead_code,
@@ -22,3 +26,5 @@ mod operations;
 mod responses;
 mod retries;
 mod server;
+mod storm;
+mod topologies;

@@ -62,6 +62,41 @@ impl Redis {
         panic!("redis-server does not start\n{NEEDED}");
     }
 
+    /// A sentinel that watches the master on this port.
+    pub(crate) fn sentinel(name: &str, master: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            let port = free_port();
+            // Long enough that a busy machine is not taken for a dead master.
+            let settings = format!(
+                "port {port}\nsentinel monitor {name} 127.0.0.1 {master} 1\n\
+                 sentinel down-after-milliseconds {name} 4000\nsentinel failover-timeout {name} 10000\n"
+            );
+            let file = folder.path().join("sentinel.conf");
+            fs::write(&file, settings).unwrap();
+            let child = redis_server()
+                .arg(&file)
+                .args(["--sentinel", "--bind", "127.0.0.1"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| panic!("{error}\n{NEEDED}"));
+            let mut sentinel = Self {
+                child: None,
+                port,
+                folder: tempfile::tempdir_in(&folder).unwrap(),
+                arguments: Vec::new(),
+                password: None,
+            };
+            if sentinel.comes_up(child) {
+                // It writes into its file for as long as it runs.
+                sentinel.folder = folder;
+                return sentinel;
+            }
+        }
+        panic!("no sentinel starts\n{NEEDED}");
+    }
+
     /// Whether it runs.
     fn run(&mut self) -> bool {
         let mut command = redis_server();
@@ -73,9 +108,13 @@ impl Redis {
             .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut child = command
+        let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{error}\n{NEEDED}"));
+        self.comes_up(child)
+    }
+
+    fn comes_up(&mut self, mut child: Child) -> bool {
         let begun = std::time::Instant::now();
         while begun.elapsed() < crate::harness::PATIENCE {
             if child.try_wait().unwrap().is_some() {
@@ -105,6 +144,12 @@ impl Redis {
             None => String::new(),
         };
         Client::open(format!("redis://{password}127.0.0.1:{}/0", self.port))?.get_connection()
+    }
+
+    /// What it was started with under this name.
+    pub(crate) fn argument(&self, name: &str) -> String {
+        let at = self.arguments.iter().position(|argument| argument == name);
+        self.arguments[at.unwrap() + 1].clone()
     }
 
     pub(crate) fn setting(&self) -> String {

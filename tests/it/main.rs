@@ -19,6 +19,7 @@ mod demo;
 mod doubts;
 mod events;
 mod fallbacks;
+mod fetched;
 mod floods;
 mod harness;
 mod http;
