@@ -95,7 +95,8 @@ impl Buyer<'_> {
                 self.wait_for(refusal).await?;
                 given_back
             } else {
-                self.next_model(given_back, refusal)?
+                let next = self.next_model(given_back, refusal);
+                next.map_err(|refusal| refused(*refusal))?
             };
         }
     }
@@ -210,12 +211,12 @@ impl Buyer<'_> {
         self.is_paid
     }
 
-    /// The request for the next model, where this one is not to be had.
+    /// The request for the next model, where this one is not to be had; else the refusal to be told.
     fn next_model(
         &mut self,
         given_back: Submission,
         refusal: Box<Refusal>,
-    ) -> Result<Submission, NotBought> {
+    ) -> Result<Submission, Box<Refusal>> {
         let (status, failure) = (refusal.said.status, refusal.failure.as_ref());
         // What a fallback cannot take, the next one may; the client asked for neither.
         let may_fall_back = match self.instead {
@@ -230,7 +231,7 @@ impl Buyer<'_> {
             if self.fallbacks.is_some() && may_fall_back {
                 self.context.upstream.count_fallback(false);
             }
-            return Err(refused(*self.first.take().unwrap_or(refusal)));
+            return Err(self.first.take().unwrap_or(refusal));
         };
         tracing::info!(
             status,

@@ -21,7 +21,7 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
         (401, ..) => ApiError::invalid_request(
             401,
             "invalid_api_key",
-            format!("The upstream refused the API key: {said}. Check the key that you send (or 'upstream.api_key')."),
+            format!("The upstream refused the API key: {said}. Check the key that you send (or 'upstream.api_key', 'upstream.keys_file')."),
         ),
         (402, ..) => ApiError::new(
             429,

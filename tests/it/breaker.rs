@@ -282,6 +282,7 @@ async fn a_probe_whose_client_leaves_leaves_it_as_open_as_its_outcome_says() {
                 connection.send(&probe.to_bytes()).await;
                 let seen = |journal: &foxbridge::simulator::Journal| journal.submits > before;
                 tokio::select! {
+                    biased;
                     () = async { bridge.simulator.journal_when(seen).await; } => break,
                     answer = connection.answer() => assert_eq!(answer.status(), 503),
                 }

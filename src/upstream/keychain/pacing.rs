@@ -1,11 +1,13 @@
 //! How fast a key is used after the upstream has refused it. It knows no clock: whoever asks tells what time it is.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
 /// So many requests a second a key is used for when it comes back from its first rest.
 const FIRST_RATE: f64 = 1.0;
+/// Between two turns at that rate, which is the lowest.
+const WIDEST_GAP: Duration = Duration::from_secs(1);
 /// Each accepted request lets so many more go in a second, so that the rate about doubles each second that goes well.
 const GROWTH: f64 = 1.0;
 /// A key that takes so many a second is not limited any more.
@@ -67,10 +69,35 @@ struct Limit {
     /// How often it was refused since something was accepted.
     strikes: u32,
     rests_until: Instant,
-    /// When the next request may go.
-    next: Instant,
+    /// The turns that were given, the earliest first: those to come, and as many of the past as the next one must keep away
+    /// from. There are no more than the fastest pace has in the time that somebody would wait.
+    turns: VecDeque<Instant>,
     /// Requests a second.
     rate: f64,
+}
+
+impl Limit {
+    /// The first moment that is free: between turns that were given when the pace was lower there is room for more.
+    fn earliest(&self, now: Instant) -> Instant {
+        let gap = Duration::from_secs_f64(1.0 / self.rate);
+        let mut at = now.max(self.rests_until);
+        for turn in &self.turns {
+            if at + gap <= *turn {
+                break;
+            }
+            at = at.max(*turn + gap);
+        }
+        at
+    }
+
+    fn take(&mut self, now: Instant, at: Instant) {
+        let is_past = |turn: &Instant| *turn + WIDEST_GAP <= now;
+        while self.turns.front().is_some_and(is_past) {
+            self.turns.pop_front();
+        }
+        let place = self.turns.partition_point(|turn| *turn <= at);
+        self.turns.insert(place, at);
+    }
 }
 
 impl Pacing {
@@ -81,12 +108,12 @@ impl Pacing {
         let Some(limit) = &mut self.0 else {
             return Ok(Duration::ZERO);
         };
-        let at = limit.next.max(now);
+        let at = limit.earliest(now);
         let wait = at.duration_since(now);
         if wait > patience {
             return Err(wait);
         }
-        limit.next = at + Duration::from_secs_f64(1.0 / limit.rate);
+        limit.take(now, at);
         Ok(wait)
     }
 
@@ -94,7 +121,7 @@ impl Pacing {
     pub(super) fn next(&self, now: Instant) -> Duration {
         let limit = self.0.as_ref();
         limit.map_or(Duration::ZERO, |limit| {
-            limit.next.saturating_duration_since(now)
+            limit.earliest(now).saturating_duration_since(now)
         })
     }
 
@@ -142,20 +169,26 @@ impl Pacing {
                 && until > limit.rests_until
             {
                 limit.rests_until = until;
-                limit.next = limit.next.max(until);
+                limit.turns.retain(|turn| *turn >= until);
             }
             return None;
         }
-        let (strikes, rate) = match &self.0 {
-            Some(limit) => (limit.strikes, (limit.rate / 2.0).max(FIRST_RATE)),
-            None => (0, FIRST_RATE),
+        let (strikes, rate, mut turns) = match self.0.take() {
+            Some(limit) => (
+                limit.strikes,
+                (limit.rate / 2.0).max(FIRST_RATE),
+                limit.turns,
+            ),
+            None => (0, FIRST_RATE, VecDeque::new()),
         };
         let rest = told.unwrap_or_else(|| cause.rest(strikes));
+        // Whose turn lies in the rest has to ask again; the others still come.
+        turns.retain(|turn| *turn >= now + rest);
         self.0 = Some(Limit {
             cause,
             strikes: strikes + 1,
             rests_until: now + rest,
-            next: now + rest,
+            turns,
             rate,
         });
         Some(rest)

@@ -84,6 +84,62 @@ fn they_do_not_all_come_back_at_once_and_go_faster_while_it_goes_well() {
     assert_eq!(pacing.ask(now, NOW), Ok(NOW));
 }
 
+/// A busy key is limited for seconds, although whoever came while it rested has taken turns far into the future.
+#[test]
+fn a_refusal_of_a_busy_key_is_soon_forgotten() {
+    const EVERY: Duration = Duration::from_millis(2);
+    let (mut pacing, start) = (Pacing::default(), Instant::now());
+    pacing.refused(start, Cause::Limited, None);
+    let (mut now, mut waiting, mut answers) = (start, Vec::new(), Vec::new());
+    while !pacing.is_free() {
+        now += EVERY;
+        assert!(now < start + seconds(8), "still limited");
+        if let Ok(wait) = pacing.ask(now, seconds(20)) {
+            waiting.push(now + wait);
+        }
+        let is_due = |at: &mut Instant| *at <= now;
+        let sent = waiting.extract_if(.., is_due).count();
+        answers.extend((0..sent).map(|_| now + Duration::from_millis(100)));
+        for _ in answers.extract_if(.., is_due) {
+            pacing.went_well(now);
+        }
+    }
+}
+
+/// Where the upstream takes so many a second and no more, about as many go through, and few are refused.
+#[test]
+fn it_settles_at_what_the_upstream_takes() {
+    const EVERY: Duration = Duration::from_millis(5);
+    for takes in [3_usize, 10, 30] {
+        let (mut pacing, start) = (Pacing::default(), Instant::now());
+        let (mut waiting, mut sent) = (Vec::new(), Vec::<Instant>::new());
+        let (mut accepted, mut refused) = (0, 0);
+        for step in 0..60_000 / 5 {
+            let now = start + EVERY * step;
+            if let Ok(wait) = pacing.ask(now, seconds(20)) {
+                waiting.push(now + wait);
+            }
+            for _ in waiting.extract_if(.., |at| *at <= now) {
+                if pacing.rests(now).is_some() {
+                    continue;
+                }
+                sent.retain(|at| *at + seconds(1) > now);
+                if sent.len() < takes {
+                    sent.push(now);
+                    accepted += 1;
+                    pacing.went_well(now);
+                } else {
+                    refused += 1;
+                    pacing.refused(now, Cause::Limited, None);
+                }
+            }
+        }
+        let possible = 60 * takes;
+        assert!(accepted * 3 > possible, "{accepted} of {possible}");
+        assert!(refused * 2 < accepted, "{refused} beside {accepted}");
+    }
+}
+
 #[test]
 fn a_minute_without_a_refusal_is_enough() {
     let (mut pacing, mut now) = (Pacing::default(), Instant::now());
@@ -121,13 +177,13 @@ fn happens() -> impl Strategy<Value = Happens> {
 }
 
 proptest! {
-    /// Whatever happens: no turn lies in a rest that was known, none is further away than whoever asked would wait, and no
-    /// two are closer to each other than the fastest pace of a limited key.
+    /// Whatever happens: no turn lies in a rest that was known, none is further away than whoever asked would wait, no two
+    /// are closer to each other than the fastest pace of a limited key, and there are never many.
     #[test]
     fn turns_are_paced(happens in prop::collection::vec(happens(), 1..200)) {
         let start = Instant::now();
         let (mut pacing, mut now) = (Pacing::default(), start);
-        let mut last: Option<Instant> = None;
+        let mut turns: Vec<Instant> = Vec::new();
         for it in happens {
             match it {
                 Happens::Passes(milliseconds) => now += Duration::from_millis(milliseconds),
@@ -137,7 +193,7 @@ proptest! {
                     let rest = pacing.refused(now, cause, told.map(Duration::from_millis));
                     prop_assert!(rest.is_none_or(|rest| rest > Duration::ZERO));
                     prop_assert!(pacing.rests(now).is_some() && pacing.next(now) > Duration::ZERO);
-                    last = None;
+                    turns.retain(|turn| pacing.rests(*turn).is_none() && *turn > now);
                 }
                 Happens::Asks(patience) => {
                     let patience = Duration::from_millis(patience);
@@ -149,14 +205,16 @@ proptest! {
                             let at = now + wait;
                             prop_assert!(pacing.rests(at).is_none());
                             if pacing.is_free() {
-                                last = None;
+                                turns.clear();
                                 continue;
                             }
-                            if let Some(last) = last {
-                                let least = Duration::from_secs_f64(1.0 / FREE_RATE);
-                                prop_assert!(at - last >= least);
+                            let least = Duration::from_secs_f64(1.0 / FREE_RATE);
+                            for turn in &turns {
+                                prop_assert!(at.max(*turn) - at.min(*turn) >= least);
                             }
-                            last = Some(at);
+                            turns.push(at);
+                            let kept = pacing.0.as_ref().map_or(0, |limit| limit.turns.len());
+                            prop_assert!(kept <= 32 * FREE_RATE as usize);
                         }
                         Err(wait) => prop_assert!(wait > patience),
                     }

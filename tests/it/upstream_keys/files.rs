@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use foxbridge::simulator::Journal;
 use tokio::{process::Command, time::sleep};
 
 use super::{MAIN, SPARE, keys_of, scripts, submitted_with};
@@ -269,17 +270,16 @@ async fn keys_that_were_all_refused_are_healed_by_a_new_file_and_an_empty_one_ch
 }
 
 #[tokio::test]
-async fn a_key_that_is_taken_out_finishes_its_tasks() {
+async fn a_task_is_asked_for_with_its_key_after_that_was_taken_out() {
     let running = Running::new(Bridge::start().await, &listed(&[("main", MAIN)])).await;
-    let queries_by = |key: &str| {
-        let asked = keys_of(&running.bridge.journal(), |path| {
-            path.starts_with("/v1/tasks/")
-        });
+    let queries_by = |journal: &Journal, key: &str| {
+        let asked = keys_of(journal, |path| path.starts_with("/v1/tasks/"));
         asked.iter().filter(|it| *it == key).count()
     };
     let mut connection = Connection::open(running.process.address).await;
-    let slow = scripted("queue=4s words=3", false);
-    connection.send(&slow.to_bytes()).await;
+    connection
+        .send(&scripted("task=stuck", false).to_bytes())
+        .await;
     running
         .bridge
         .until("a query", |journal| journal.queries > 0)
@@ -288,8 +288,17 @@ async fn a_key_that_is_taken_out_finishes_its_tasks() {
     running
         .until_metric(r#"foxbridge_upstream_key_resting{key="spare"} 0"#)
         .await;
-    let before = queries_by(MAIN);
-    assert_eq!(connection.answer().await.status(), 200);
-    assert!(queries_by(MAIN) > before);
-    assert_eq!(queries_by(SPARE), 0);
+    let before = queries_by(&running.bridge.journal(), MAIN);
+    running
+        .bridge
+        .until("another query", |journal| {
+            queries_by(journal, MAIN) > before
+        })
+        .await;
+    assert_eq!(queries_by(&running.bridge.journal(), SPARE), 0);
+    // Those that begin now have the new list.
+    let answer = running.process.ask(&Request::chat(CHAT)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let submitted = submitted_with(&running.bridge.journal());
+    assert_eq!(submitted, [MAIN, SPARE]);
 }
