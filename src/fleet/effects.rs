@@ -302,7 +302,8 @@ mod tests {
         assert!(states.contains(&&json!("d")) && states.contains(&&json!("b")));
         assert!(pending.is_writing && pending.len() == 3);
         pending.written();
-        assert!(pending.is_empty() && pending.len() == 0);
+        assert!(pending.is_empty());
+        assert_eq!(pending.len(), 0);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Link {
             Self::One(connection) => connection.req_packed_command(command).await,
             Self::Cluster(connection) => connection.req_packed_command(command).await,
         };
-        answer?.extract_error().map_err(RedisError::from)
+        answer?.extract_error()
     }
 }
 

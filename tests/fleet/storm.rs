@@ -104,7 +104,10 @@ impl World {
 
 fn case(number: u64) -> (Request, Duration, bool) {
     let (script, patience, is_answered) = WEATHER[number as usize % WEATHER.len()];
-    let request = scripted(&format!("id={OF_RUST}{number} {script}"), number % 3 == 0);
+    let request = scripted(
+        &format!("id={OF_RUST}{number} {script}"),
+        number.is_multiple_of(3),
+    );
     // A key of the client's own is a promise beside the SDKs' mark.
     let request = match number % 7 {
         0 => request.with("idempotency-key", &format!("storm-{number}")),
@@ -353,7 +356,10 @@ async fn whatever_goes_wrong_retries_that_alternate_buy_one_task() {
         })
         .collect();
     for client in clients {
-        within("requests come to an end", client).await.unwrap();
+        timeout(PATIENCE * 5, client)
+            .await
+            .expect("requests come to an end")
+            .unwrap();
     }
     let replicas = within("the disturbances end", disturbing).await.unwrap();
     let said = sdk.await.unwrap();
