@@ -13,6 +13,7 @@ mod claim;
 mod claim_asked;
 mod claim_shared;
 mod file;
+mod kept;
 mod rows;
 mod settings;
 mod shelf;
@@ -21,8 +22,8 @@ mod writer;
 
 pub use claim::{Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take};
 pub use file::OpenError;
+pub use kept::{Kept, KeptRequest};
 pub use settings::{IfDamaged, Keeping, Settings, Store};
-pub use shelf::{Kept, KeptRequest};
 
 use std::{
     fmt,

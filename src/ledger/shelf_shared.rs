@@ -15,8 +15,9 @@ use tokio::runtime::Handle;
 use super::{
     Bought, Caller, Hash, Kept, KeptRequest, Ledger,
     claim_shared::credential,
+    kept::{Record, Seen},
     rows::Rows,
-    shelf::{Record, UNSETTLED},
+    shelf::UNSETTLED,
 };
 use crate::fleet::{Away, Effect, Fleet, Listener, Tag, script};
 
@@ -28,7 +29,7 @@ const MOST_SEEN: usize = 1024;
 pub(super) struct Followed {
     /// Those that somebody here may be following.
     kept: HashMap<String, Vec<Weak<Kept>>>,
-    seen: HashMap<String, super::shelf::Seen>,
+    seen: HashMap<String, Seen>,
 }
 
 impl Followed {
@@ -45,7 +46,7 @@ impl Followed {
         all.push(Arc::downgrade(kept));
     }
 
-    fn seen(&mut self, id: &str) -> super::shelf::Seen {
+    fn seen(&mut self, id: &str) -> Seen {
         if self.seen.len() >= MOST_SEEN && !self.seen.contains_key(id) {
             self.seen.clear();
         }

@@ -1,9 +1,10 @@
 use std::path::Path;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::ledger::{Caller, IfDamaged, Ledger, Settings, Store};
+use crate::ledger::{Bought, Caller, IfDamaged, KeptRequest, Ledger, Settings, Store};
 
 const ANN: Caller = Caller(b"Bearer ann");
 const BOB: Caller = Caller(b"Bearer bob");
