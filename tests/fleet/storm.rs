@@ -233,7 +233,7 @@ async fn balance(world: Arc<World>) -> SocketAddr {
     address
 }
 
-/// Until either side has gone; what the server has said by then, whether the client has taken it or not.
+/// Until either side has gone; what the server has said, whether the client has taken it or not.
 async fn pass_on(client: &mut TcpStream, server: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     let (mut asking, mut told) = client.split();
@@ -257,10 +257,9 @@ async fn pass_on(client: &mut TcpStream, server: &mut TcpStream) -> Vec<u8> {
             _ = copy(&mut asking, &mut asked) => {}
         }
     }
-    let mut rest = [0; 4096];
-    while let Ok(read @ 1..) = server.try_read(&mut rest) {
-        answer.extend_from_slice(&rest[..read]);
-    }
+    // What the server has written before it hears that the client has gone is given, though nobody takes it.
+    let _ = server.shutdown().await;
+    let _ = timeout(PATIENCE, server.read_to_end(&mut answer)).await;
     answer
 }
 
