@@ -1,8 +1,8 @@
 //! What supervisors ask of the process, on an address of its own (`admin.listen`).
 //!
 //! `GET /livez` says that the process serves. It does not look at the upstream, whose failures are no reason to restart a
-//! proxy, nor cured by it. `GET /readyz` says whether new requests are wanted: 200, or 503 with the reason, which is a stop or
-//! an upstream that cannot be connected to. `GET /metrics` is for Prometheus.
+//! proxy, nor cured by it. `GET /readyz` says whether new requests are wanted: 200, or 503 with the reason, which is a stop, a
+//! ledger without which nothing may be bought, or an upstream that cannot be connected to. `GET /metrics` is for Prometheus.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use crate::{
+    fleet::Fleet,
     server::{App, Current},
     telemetry,
 };
@@ -110,6 +111,11 @@ async fn answer(method: &Method, path: &str, app: &App) -> Response<Full<Bytes>>
 
 /// It serves, though perhaps not as the operator wants it to.
 fn ready(app: &App) -> String {
+    if let Some(trouble) = app.ledger.fleet().and_then(Fleet::trouble) {
+        return format!(
+            "ok, but replicas share nothing, for the ledger's Redis cannot be used: {trouble}\n"
+        );
+    }
     match &*app.fault.load() {
         None => "ok\n".to_owned(),
         Some(fault) => {
@@ -122,6 +128,11 @@ fn ready(app: &App) -> String {
 async fn not_ready(app: &App) -> Option<&'static str> {
     if app.draining.has_begun() {
         return Some("draining: foxbridge was told to stop and takes no new requests");
+    }
+    if app.ledger.fleet().is_some_and(Fleet::refuses) {
+        return Some(
+            "ledger: its Redis cannot be used, and ledger.if_unavailable = \"refuse\" has nothing bought then; the log says why",
+        );
     }
     match app.relay.upstream.is_reachable().await {
         true => None,

@@ -80,7 +80,10 @@ impl Proxy {
             .map(|trace| Sending::new(trace, &config.upstream))
             .transpose()?;
         let upstream = Upstream::new(config.upstream, metrics.clone())?;
-        let ledger = Ledger::open(config.ledger)?;
+        let ledger = match config.fleet {
+            Some(fleet) => Ledger::share(config.ledger, fleet)?,
+            None => Ledger::open(config.ledger)?,
+        };
         let mut app = App::new(
             upstream,
             ledger.clone(),
@@ -132,6 +135,10 @@ impl Proxy {
             }
         };
         let sender = self.sending.map(Sending::begin);
+        if let Some(fleet) = self.ledger.fleet() {
+            // Whoever comes first should not find it away only because it is not there yet.
+            fleet.begun().await;
+        }
         tokio::select! {
             () = self.front.serve(clients, stop) => {}
             never = supervised => match never {},

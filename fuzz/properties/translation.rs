@@ -80,6 +80,7 @@ fn settings(is_small: bool, has_alias: bool, waits: bool) -> Settings {
         claude_max_tokens: CLAUDE_MAX_TOKENS,
         gpt_min_tokens: GPT_MIN_TOKENS,
         aliases: ByModel::new(has_alias.then_some(alias).into_iter().collect()),
+        fallbacks: ByModel::default(),
         wait: ByModel::new(waits.then_some((all(), Wait::Stream)).into_iter().collect()),
         inline_max: if is_small { 12 } else { 1 << 20 },
     }

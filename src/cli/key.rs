@@ -16,7 +16,7 @@ const SHORTEST: usize = 20;
 const LONGEST: u64 = 4096;
 
 pub(super) fn run(flags: &Key) -> Result<(), Failure> {
-    if !config::is_client_name(&flags.name) {
+    if !config::is_key_name(&flags.name) {
         return Err(Failure::Key(
             "choose a --name of 1 to 40 letters, digits, dots, dashes and underscores",
         ));

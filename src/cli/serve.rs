@@ -93,7 +93,7 @@ pub(super) fn announce(config: &Config, listener: &TcpListener, admin: Option<&T
         tls = config.server.tls.is_some(),
         admin = admin.map(tracing::field::display),
         upstream = upstream.map_or("", |authority| authority.as_str()),
-        upstream_key = config.upstream.api_key.is_some(),
+        upstream_key = config.upstream.api_key.is_some() || config.upstream.keys.is_some(),
         "listening"
     );
     for warning in config

@@ -4,9 +4,12 @@ use figment::value::{Dict, Value};
 
 use super::{
     literal,
-    parse::{Misfit, Parsed},
+    parse::{self, Misfit, Parsed},
 };
 use crate::translate::{Pattern, Wait};
+
+/// Each is one more submit for a request that may be refused all the same.
+const MOST_FALLBACKS: usize = 8;
 
 /// The table in `gpt-4o=gpt-5.5,claude-3-*=claude-opus-4-7`; `None` where an entry has no `=` or a name comes twice.
 pub(super) fn entries(text: &str) -> Option<Dict> {
@@ -58,6 +61,36 @@ pub(super) fn alias(name: &str, value: &Value) -> Parsed<(Pattern, String)> {
         return Err(Misfit::hint("another name: this one is an alias of itself"));
     }
     Ok((pattern, target.to_owned()))
+}
+
+/// Who is asked in turn where the upstream does not have a model; all by the upstream's names.
+pub(super) fn fallbacks(name: &str, value: &Value) -> Parsed<(Pattern, Vec<String>)> {
+    const EXPECTED: &str = "a list of FoxAPI's names such as [\"gpt-5.4\", \"kimi-k2.6\"], none of them twice, empty or with a *";
+    let pattern = pattern(name)?;
+    let models: Vec<&str> = match value {
+        Value::Array(_, _) => parse::texts(value).map_err(|_| Misfit::hint(EXPECTED))?,
+        // No model has a space in its name.
+        _ => text(value)?.split_whitespace().collect(),
+    };
+    let is_name = |model: &&str| !model.is_empty() && !model.contains(['*', ' ']);
+    let is_first =
+        |(at, model): (usize, &&str)| models.iter().position(|it| it == model) == Some(at);
+    if models.is_empty()
+        || models.len() > MOST_FALLBACKS
+        || !models.iter().all(is_name)
+        || !models.iter().enumerate().all(is_first)
+    {
+        return Err(Misfit::hint(EXPECTED));
+    }
+    if let Some(plain) = pattern.plain()
+        && models.contains(&plain)
+    {
+        return Err(Misfit::hint(
+            "other models: this one is a fallback of itself",
+        ));
+    }
+    let models = models.into_iter().map(str::to_owned).collect();
+    Ok((pattern, models))
 }
 
 /// How a model of the upstream is waited for.
@@ -152,6 +185,41 @@ mod tests {
         // Without quotes, TOML reads gpt-5.5 as a table gpt-5 with a 5 in it.
         let dotted = Value::from(Dict::from([("5".to_owned(), Value::from("x"))]));
         assert!(expected(alias("gpt-5", &dotted)).contains("\"gpt-5.5\""));
+    }
+
+    #[test]
+    fn fallbacks_are_a_list_of_others() {
+        let list = |names: &[&str]| Value::from(names.to_vec());
+        let models = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        for (name, value, expected) in [
+            ("a", list(&["b", "c"]), ["b", "c"].as_slice()),
+            ("a*", list(&["ab"]), &["ab"]),
+            ("a", "b  c".into(), &["b", "c"]),
+        ] {
+            let pattern = Pattern::new(name).expect("a pattern");
+            assert_eq!(fallbacks(name, &value), Ok((pattern, models(expected))));
+        }
+        let nine: Vec<String> = (0..9).map(|number| number.to_string()).collect();
+        for (name, value) in [
+            ("a", list(&[])),
+            ("a", "".into()),
+            ("a", list(&["b", "b"])),
+            ("a", list(&["a"])),
+            ("a", list(&["b*"])),
+            ("a", list(&[""])),
+            ("a", list(&["b c"])),
+            ("a", Value::from(vec![1])),
+            ("a", Value::from(5)),
+            ("a", Value::from(nine)),
+            ("*a*", list(&["b"])),
+        ] {
+            assert!(fallbacks(name, &value).is_err(), "{name} = {value:?}");
+        }
     }
 
     #[test]

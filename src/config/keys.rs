@@ -1,9 +1,13 @@
 //! Every setting by name: the one table behind the unknown-key check, the faults, `foxbridge check` and the
 //! tables in README.md and proxy.toml.
 
+mod fleet;
 mod serving;
+mod upstream;
 
+pub(super) use fleet::*;
 pub(super) use serving::*;
+pub(super) use upstream::*;
 
 /// One setting of proxy.toml.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub enum Form {
     Bool,
     /// Separated by commas where there is only text.
     List,
-    /// From model names to text; `NAME=VALUE` separated by commas where there is only text.
+    /// From model names to text or a list; `NAME=VALUE` separated by commas where there is only text.
     Table,
 }
 
@@ -66,69 +70,6 @@ pub(super) const LISTEN: Key = Key {
     form: Form::Text,
     expected: "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
     why: "Where clients reach the proxy; loopback until you decide who else may.",
-};
-pub(super) const UPSTREAM_BASE_URL: Key = Key {
-    name: "upstream.base_url",
-    default: Some("https://api.foxapi.cc"),
-    form: Form::Text,
-    expected: "an http or https URL with a host, without user, query or fragment, such as \"https://api.foxapi.cc\"",
-    why: "Which FoxAPI is asked; without /v1, a path prefix is kept.",
-};
-pub(super) const UPSTREAM_API_KEY: Key = Key {
-    name: "upstream.api_key",
-    default: None,
-    form: Form::Secret,
-    expected: "the key alone: visible ASCII characters without spaces",
-    why: "One FoxAPI key for all callers; when absent, each caller's own bearer key goes upstream.",
-};
-pub(super) const UPSTREAM_API_KEY_FILE: Key = Key {
-    name: "upstream.api_key_file",
-    default: None,
-    form: Form::Text,
-    expected: "a readable file that holds the key alone: visible ASCII characters without spaces",
-    why: "The same key from a file, such as a mounted secret; a trailing newline is ignored.",
-};
-pub(super) const UPSTREAM_CA: Key = Key {
-    name: "upstream.ca",
-    default: Some("bundled"),
-    form: Form::Text,
-    expected: "\"bundled\" or \"system\"",
-    why: "Certificate authorities to trust: the public ones that foxbridge brings, or those of the operating system instead.",
-};
-pub(super) const UPSTREAM_CA_FILE: Key = Key {
-    name: "upstream.ca_file",
-    default: None,
-    form: Form::Text,
-    expected: "a readable PEM file with at least one valid certificate",
-    why: "Certificate authorities to trust besides those, for a private gateway or a test.",
-};
-pub(super) const UPSTREAM_CONNECT_TIMEOUT: Key = Key {
-    name: "upstream.connect_timeout",
-    default: Some("10s"),
-    form: Form::Text,
-    expected: DURATION,
-    why: "DNS, TCP and TLS together; nothing was sent yet, so failing early costs nothing.",
-};
-pub(super) const UPSTREAM_REQUEST_TIMEOUT: Key = Key {
-    name: "upstream.request_timeout",
-    default: Some("60s"),
-    form: Form::Text,
-    expected: DURATION,
-    why: "One submit or one query until its whole reply is read; a submit cut off here may still be billed.",
-};
-pub(super) const UPSTREAM_MAX_REPLY: Key = Key {
-    name: "upstream.max_reply",
-    default: Some("64MiB"),
-    form: Form::Text,
-    expected: SIZE,
-    why: "The longest upstream reply that is read into memory.",
-};
-pub(super) const UPSTREAM_MODELS_CACHE: Key = Key {
-    name: "upstream.models_cache",
-    default: Some("60s"),
-    form: Form::Text,
-    expected: DURATION_OR_ZERO,
-    why: "How long a caller's model list is kept; 0s asks every time.",
 };
 pub(super) const TASK_DEADLINE: Key = Key {
     name: "task.deadline",
@@ -183,8 +124,9 @@ pub(super) const LEDGER_STORE: Key = Key {
     name: "ledger.store",
     default: Some("memory"),
     form: Form::Text,
-    expected: "\"memory\", or \"file:\" and a path, such as \"file:/var/lib/foxbridge/ledger.redb\"",
-    why: "Where bought tasks are remembered; a file survives a crash or restart, at one disk write a request.",
+    expected: "\"memory\", \"file:\" and a path, such as \"file:/var/lib/foxbridge/ledger.redb\", or a Redis without its password, \
+               such as \"redis://host:6379/0\" or \"rediss://user@host:6379/0\"",
+    why: "Where bought tasks are remembered; a file survives a crash or restart, a Redis is shared by all replicas.",
 };
 pub(super) const LEDGER_IF_DAMAGED: Key = Key {
     name: "ledger.if_damaged",
@@ -205,7 +147,7 @@ pub(super) const LEDGER_MAX_ENTRIES: Key = Key {
     default: Some("100000"),
     form: Form::Whole,
     expected: COUNT,
-    why: "The most requests that are remembered for that, some 300 bytes each; the oldest are forgotten first.",
+    why: "The most requests that are remembered for that, on Redis those of one caller; the oldest are forgotten first.",
 };
 pub(super) const RESPONSES_MAX_AGE: Key = Key {
     name: "responses.max_age",
@@ -219,7 +161,7 @@ pub(super) const RESPONSES_MAX_SIZE: Key = Key {
     default: Some("64MiB"),
     form: Form::Text,
     expected: SIZE,
-    why: "The most memory that kept responses take, with their input; the oldest are forgotten first.",
+    why: "The most memory that kept responses take, the oldest going first; on Redis, the most that one of them takes.",
 };
 pub(super) const STREAM_IDLE: Key = Key {
     name: "stream.idle",
@@ -256,6 +198,13 @@ pub(super) const MODELS_ALIASES: Key = Key {
     expected: "a table such as { \"gpt-4o\" = \"gpt-5.5\", \"claude-3-*\" = \"claude-opus-4-7\" }",
     why: "Names that clients use, and FoxAPI's names for them; a * on the left is any text, on the right the same text.",
 };
+pub(super) const MODELS_FALLBACKS: Key = Key {
+    name: "models.fallbacks",
+    default: Some(""),
+    form: Form::Table,
+    expected: "a table such as { \"gpt-5.5\" = [\"gpt-5.4\", \"kimi-k2.6\"] }; in a variable gpt-5.5=gpt-5.4 kimi-k2.6",
+    why: "FoxAPI's names of models, and who is asked in turn where FoxAPI does not have one; never once a task may exist.",
+};
 pub(super) const MODELS_WAIT: Key = Key {
     name: "models.wait",
     default: Some("kimi-*=stream"),
@@ -276,12 +225,16 @@ pub const ALL: &[Key] = &[
     UPSTREAM_BASE_URL,
     UPSTREAM_API_KEY,
     UPSTREAM_API_KEY_FILE,
+    UPSTREAM_KEYS_FILE,
     UPSTREAM_CA,
     UPSTREAM_CA_FILE,
     UPSTREAM_CONNECT_TIMEOUT,
     UPSTREAM_REQUEST_TIMEOUT,
     UPSTREAM_MAX_REPLY,
     UPSTREAM_MODELS_CACHE,
+    UPSTREAM_BREAKER,
+    UPSTREAM_BREAKER_PAUSE,
+    UPSTREAM_RETRY_BUDGET,
     TASK_DEADLINE,
     TASK_POLL_FIRST,
     TASK_POLL_MAX,
@@ -290,6 +243,11 @@ pub const ALL: &[Key] = &[
     TASK_ORPHAN,
     TASK_ORPHAN_GRACE,
     LEDGER_STORE,
+    LEDGER_REDIS_TOPOLOGY,
+    LEDGER_REDIS_PASSWORD_FILE,
+    LEDGER_REDIS_CA_FILE,
+    LEDGER_REDIS_TIMEOUT,
+    LEDGER_IF_UNAVAILABLE,
     LEDGER_IF_DAMAGED,
     LEDGER_MAX_AGE,
     LEDGER_MAX_ENTRIES,
@@ -300,6 +258,7 @@ pub const ALL: &[Key] = &[
     MODELS_CLAUDE_MAX_TOKENS,
     MODELS_GPT_MIN_TOKENS,
     MODELS_ALIASES,
+    MODELS_FALLBACKS,
     MODELS_WAIT,
     MEDIA_INLINE_MAX,
     SERVER_THREADS,

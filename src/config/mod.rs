@@ -9,20 +9,23 @@ mod client_keys;
 mod effective;
 mod fault;
 mod files;
+mod key_list;
 pub mod keys;
 mod layer;
 mod literal;
 mod parse;
 mod rooms;
+mod share;
 mod sources;
 mod suggest;
+mod upstream_keys;
 mod warnings;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-pub use client_keys::is_client_name;
 pub use effective::Effective;
 pub use fault::{Fault, Faults};
+pub use key_list::is_key_name;
 pub use sources::{File, Flag, Sources};
 
 /// Everything that can be set.
@@ -34,6 +37,8 @@ pub struct Config {
     pub upstream: crate::upstream::Settings,
     pub task: crate::task::Patience,
     pub ledger: crate::ledger::Settings,
+    /// The Redis that replicas share; none by default.
+    pub fleet: Option<crate::fleet::Settings>,
     pub stream: crate::relay::Settings,
     pub models: crate::translate::Settings,
     pub server: crate::server::Settings,

@@ -166,7 +166,7 @@ pub(super) fn retries(value: &Value) -> Parsed<u32> {
     whole(value, 0, 20)
 }
 
-fn whole(value: &Value, least: u32, most: u32) -> Parsed<u32> {
+pub(super) fn whole(value: &Value, least: u32, most: u32) -> Parsed<u32> {
     if let Value::String(_, text) = value
         && text.parse::<u64>().is_ok()
     {

@@ -1,8 +1,10 @@
 //! From merged values to the settings of each room. Everything is read before anything is given up, so that
 //! every fault shows at once.
 
+mod ledger;
 mod tls;
 mod trace;
+mod upstream;
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread};
 
@@ -11,16 +13,15 @@ use figment::{Figment, value::Value};
 use super::{
     Config, address, by_model, client_keys,
     fault::Fault,
-    files,
+    key_list,
     keys::{self, Form, Key},
     layer,
     literal::{self, MASK},
     parse::{self, Misfit, Parsed},
 };
 use crate::{
-    ledger, relay, server, task, telemetry,
+    relay, server, task, telemetry,
     translate::{self, ByModel, Pattern},
-    upstream,
 };
 
 /// The configuration, or nothing after at least one fault was added to `faults`.
@@ -28,9 +29,10 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
     let mut reader = Reader { figment, faults };
     let listen = reader.required(&keys::LISTEN, address::listen);
     let admin_listen = admin_listen(&mut reader, listen);
-    let upstream = upstream(&mut reader);
+    let upstream = upstream::settings(&mut reader);
     let task = task(&mut reader);
-    let ledger = ledger(&mut reader);
+    let ledger = ledger::ledger(&mut reader);
+    let fleet = ledger::fleet(&mut reader, ledger.as_ref());
     let stream = stream(&mut reader);
     let models = models(&mut reader);
     let server = server(&mut reader);
@@ -42,6 +44,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
         upstream: upstream?,
         task: task?,
         ledger: ledger?,
+        fleet: fleet?,
         stream: stream?,
         models: models?,
         server: server?,
@@ -54,6 +57,7 @@ pub(super) fn furnish(figment: &Figment, faults: &mut Vec<Fault>) -> Option<Conf
 pub(super) fn files(figment: &Figment) -> Vec<PathBuf> {
     let named = [
         &keys::UPSTREAM_API_KEY_FILE,
+        &keys::UPSTREAM_KEYS_FILE,
         &keys::UPSTREAM_CA_FILE,
         &keys::SERVER_KEYS_FILE,
     ];
@@ -88,45 +92,6 @@ fn admin_listen(reader: &mut Reader<'_>, listen: Option<SocketAddr>) -> Option<O
     Some(admin)
 }
 
-fn upstream(reader: &mut Reader<'_>) -> Option<upstream::Settings> {
-    let base_url = reader.required(&keys::UPSTREAM_BASE_URL, address::base_url);
-    let api_key = reader.optional(&keys::UPSTREAM_API_KEY, parse::api_key);
-    let from_file = reader.optional(&keys::UPSTREAM_API_KEY_FILE, |value| {
-        files::api_key(&parse::path(value)?)
-    });
-    if reader.is_set(&keys::UPSTREAM_API_KEY) && reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
-        let other = reader.named(&keys::UPSTREAM_API_KEY);
-        reader.fault(
-            &keys::UPSTREAM_API_KEY_FILE,
-            format!("only one key, and {other} is set too"),
-        );
-    }
-    let ca = reader.required(&keys::UPSTREAM_CA, parse::authorities);
-    let ca_file = reader.optional(&keys::UPSTREAM_CA_FILE, |value| {
-        let path = parse::path(value)?;
-        files::certificates(&path)?;
-        Ok(path)
-    });
-    let connect_timeout = reader.required(&keys::UPSTREAM_CONNECT_TIMEOUT, parse::duration);
-    let request_timeout = reader.required(&keys::UPSTREAM_REQUEST_TIMEOUT, parse::duration);
-    reader.at_most(
-        (&keys::UPSTREAM_CONNECT_TIMEOUT, connect_timeout),
-        (&keys::UPSTREAM_REQUEST_TIMEOUT, request_timeout),
-    );
-    let max_reply = reader.required(&keys::UPSTREAM_MAX_REPLY, parse::size);
-    let models_cache = reader.required(&keys::UPSTREAM_MODELS_CACHE, parse::duration_or_zero);
-    Some(upstream::Settings {
-        base_url: base_url?,
-        api_key: api_key?.or(from_file?),
-        ca: ca?,
-        ca_file: ca_file?,
-        connect_timeout: connect_timeout?,
-        request_timeout: request_timeout?,
-        max_reply: max_reply?,
-        models_cache: models_cache?,
-    })
-}
-
 fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
     let deadline = reader.required(&keys::TASK_DEADLINE, parse::duration);
     let poll_first = reader.required(&keys::TASK_POLL_FIRST, parse::duration);
@@ -149,25 +114,6 @@ fn task(reader: &mut Reader<'_>) -> Option<task::Patience> {
     })
 }
 
-fn ledger(reader: &mut Reader<'_>) -> Option<ledger::Settings> {
-    let store = reader.required(&keys::LEDGER_STORE, parse::ledger_store);
-    let if_damaged = reader.required(&keys::LEDGER_IF_DAMAGED, parse::if_damaged);
-    let max_age = reader.required(&keys::LEDGER_MAX_AGE, parse::duration);
-    let max_entries = reader.required(&keys::LEDGER_MAX_ENTRIES, parse::count);
-    let kept_age = reader.required(&keys::RESPONSES_MAX_AGE, parse::duration_or_zero);
-    let kept_size = reader.required(&keys::RESPONSES_MAX_SIZE, parse::size);
-    Some(ledger::Settings {
-        store: store?,
-        if_damaged: if_damaged?,
-        max_age: max_age?,
-        max_entries: max_entries?,
-        responses: ledger::Keeping {
-            max_age: kept_age?,
-            max_size: kept_size?,
-        },
-    })
-}
-
 fn stream(reader: &mut Reader<'_>) -> Option<relay::Settings> {
     let idle = reader.required(&keys::STREAM_IDLE, parse::duration);
     let keepalive = reader.required(&keys::STREAM_KEEPALIVE, parse::keepalive);
@@ -181,12 +127,14 @@ fn models(reader: &mut Reader<'_>) -> Option<translate::Settings> {
     let claude_max_tokens = reader.required(&keys::MODELS_CLAUDE_MAX_TOKENS, parse::tokens);
     let gpt_min_tokens = reader.required(&keys::MODELS_GPT_MIN_TOKENS, parse::tokens);
     let aliases = reader.by_model(&keys::MODELS_ALIASES, by_model::alias);
+    let fallbacks = reader.by_model(&keys::MODELS_FALLBACKS, by_model::fallbacks);
     let wait = reader.by_model(&keys::MODELS_WAIT, by_model::wait);
     let inline_max = reader.required(&keys::MEDIA_INLINE_MAX, parse::size);
     Some(translate::Settings {
         claude_max_tokens: claude_max_tokens?,
         gpt_min_tokens: gpt_min_tokens?,
         aliases: aliases?,
+        fallbacks: fallbacks?,
         wait: wait?,
         inline_max: inline_max?,
     })
@@ -229,17 +177,18 @@ fn server(reader: &mut Reader<'_>) -> Option<server::Settings> {
 /// The outer option is empty after a fault, the inner one where clients need no key of this proxy's.
 fn clients(reader: &mut Reader<'_>) -> Option<Option<Vec<crate::keys::Entry>>> {
     let list = reader.optional(&keys::SERVER_KEYS_FILE, |value| {
-        client_keys::List::read(&parse::path(value)?)
+        key_list::List::read(&parse::path(value)?)
     })?;
     let Some(list) = list else { return Some(None) };
-    if !reader.is_set(&keys::UPSTREAM_API_KEY) && !reader.is_set(&keys::UPSTREAM_API_KEY_FILE) {
+    let has_key = |key: &&Key| reader.is_set(key);
+    if !upstream::KEYS.iter().any(has_key) {
         reader.fault(
             &keys::SERVER_KEYS_FILE,
-            "upstream.api_key to be set too, because a client's own key never goes to FoxAPI"
+            "upstream.api_key or upstream.keys_file to be set too, because a client's own key never goes to FoxAPI"
                 .to_owned(),
         );
     }
-    list.entries(reader.faults).map(Some)
+    client_keys::entries(&list, reader.faults).map(Some)
 }
 
 /// Of those that the cgroup and the affinity of this process allow. The other half is for whoever is served, and threads

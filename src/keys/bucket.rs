@@ -40,6 +40,12 @@ impl Bucket {
         self.level = (self.level + amount).min(self.most);
     }
 
+    /// So much is left now, by the count of whoever knows better.
+    pub(super) fn set(&mut self, level: f64, now: Instant) {
+        self.at = self.at.max(now);
+        self.level = level.min(self.most);
+    }
+
     /// Whole units that are left.
     pub(super) fn left(&mut self, now: Instant) -> u64 {
         self.flow(now);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{
-    Entry, Limits, Permit, Reserved,
+    Entry, Hash, Limits, Permit, Reserved,
     bucket::Bucket,
     refusal::{Limit, Refusal},
 };
@@ -21,6 +21,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     name: String,
+    hash: Hash,
     models: Option<Vec<Pattern>>,
     limits: Limits,
     /// Shared with the client that it was in the list before.
@@ -58,6 +59,7 @@ impl Client {
         let used = before.map(|before| before.0.used.clone());
         Self(Arc::new(Inner {
             name: entry.name,
+            hash: entry.hash,
             models: entry.models,
             limits: entry.limits,
             used: used.unwrap_or_else(|| {
@@ -72,6 +74,14 @@ impl Client {
 
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    pub(super) fn hash(&self) -> &Hash {
+        &self.0.hash
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.0.limits
     }
 
     /// Whether it may use some models only.
@@ -90,6 +100,12 @@ impl Client {
             || settings
                 .upstream_model(model)
                 .is_some_and(|behind| is_allowed(&behind))
+    }
+
+    /// Whether a model may answer it in another's place, by the upstream's name: only one that its own list has.
+    pub fn may_be_served_by(&self, model: &str) -> bool {
+        let allowed = self.0.models.as_ref();
+        allowed.is_none_or(|allowed| allowed.iter().any(|one| one.matched(model).is_some()))
     }
 
     /// Begins a request, which is one of those that are answered at the same time until the permit is dropped; `counts`: and
@@ -127,6 +143,23 @@ impl Client {
         }))
     }
 
+    /// A request has its place by the count of all replicas.
+    pub(super) fn count_one_more(&self) {
+        self.used().at_once += 1;
+    }
+
+    /// So much is left by the count of all replicas; below zero by more than was used, nothing is known of it.
+    pub(super) fn mirror(&self, requests: f64, tokens: f64) {
+        let now = Instant::now();
+        let mut used = self.used();
+        if let (Some(bucket), true) = (&mut used.requests, requests > -1.0) {
+            bucket.set(requests, now);
+        }
+        if let Some(bucket) = &mut used.tokens {
+            bucket.set(tokens, now);
+        }
+    }
+
     pub(super) fn leave(&self) {
         let mut used = self.used();
         used.at_once = used.at_once.saturating_sub(1);
@@ -151,6 +184,11 @@ impl Client {
         if let Some(owed) = self.owe() {
             owed.settle(Some(usage), 0);
         }
+    }
+
+    /// Of how many tokens a minute it takes account.
+    pub fn token_limit(&self) -> Option<u32> {
+        self.0.limits.tokens_per_minute
     }
 
     pub(super) fn reserve_at(

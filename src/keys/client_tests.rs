@@ -159,6 +159,7 @@ fn a_model_is_allowed_by_its_name_or_by_the_one_behind_an_alias() {
             alias("gpt-4o", "claude-opus-4-7"),
             alias("my-*", "*"),
         ]),
+        fallbacks: ByModel::default(),
         wait: ByModel::default(),
         inline_max: 1,
     };

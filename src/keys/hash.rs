@@ -48,6 +48,15 @@ impl Hash {
         format!("{SCHEME}{a:016x}{b:016x}{c:016x}{d:016x}")
     }
 
+    /// The digest as it is.
+    pub(super) fn bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&self.0) {
+            chunk.copy_from_slice(&word.to_be_bytes());
+        }
+        bytes
+    }
+
     /// Whether both are the same, in a time that does not tell where they differ.
     pub(super) fn is(&self, other: &Self) -> Choice {
         self.0[..].ct_eq(&other.0[..])
@@ -81,6 +90,7 @@ mod tests {
         let hash = Hash::of(b"abc");
         assert_eq!(hash.written(), ABC);
         assert_eq!(Hash::parse(ABC), Some(hash.clone()));
+        assert_eq!(hash.bytes(), digest(&SHA256, b"abc").as_ref());
         assert_eq!(
             Hash::parse(&ABC.to_uppercase().replace("SHA", "sha")),
             Some(hash)

@@ -1,7 +1,10 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use super::Client;
-use crate::openai::Usage;
+use crate::{
+    fleet::{Effect, Errand},
+    openai::Usage,
+};
 
 /// What a token is taken for where nobody counts them.
 const BYTES_A_TOKEN: u64 = 4;
@@ -13,19 +16,35 @@ pub struct Permit {
 }
 
 #[derive(Debug)]
-struct Place(Client);
+struct Place {
+    client: Client,
+    /// What it is called among the places of all replicas, if it is one of them.
+    shared: Option<(Errand, String)>,
+}
 
 impl Permit {
     pub(super) fn new(client: Client) -> Self {
+        Self::of(client, None)
+    }
+
+    /// A place among those of all replicas.
+    pub(super) fn shared(client: Client, errand: Errand, place: String) -> Self {
+        Self::of(client, Some((errand, place)))
+    }
+
+    fn of(client: Client, shared: Option<(Errand, String)>) -> Self {
         Self {
-            _held: Arc::new(Place(client)),
+            _held: Arc::new(Place { client, shared }),
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.leave();
+        self.client.leave();
+        if let Some((errand, place)) = self.shared.take() {
+            errand.note_at_end(Effect::Leave(place));
+        }
     }
 }
 
@@ -38,6 +57,8 @@ pub struct Reserved {
     is_bought: bool,
     /// What is known of the answer so far, should nobody wait for its end.
     so_far: Option<SoFar>,
+    /// By which all replicas are told, if they count them.
+    errand: Option<Errand>,
 }
 
 impl fmt::Debug for Reserved {
@@ -57,6 +78,21 @@ impl Reserved {
             prompt,
             is_bought: false,
             so_far: None,
+            errand: None,
+        }
+    }
+
+    /// Of those that all replicas count.
+    pub fn on(self, errand: &Errand) -> Self {
+        let mut reserved = self;
+        reserved.errand = Some(errand.clone());
+        reserved
+    }
+
+    fn give(&mut self, amount: f64, now: Instant) {
+        self.client.give_tokens(amount, now);
+        if let (Some(errand), Some(limit)) = (self.errand.take(), self.client.token_limit()) {
+            errand.note_at_end(Effect::Give { limit, amount });
         }
     }
 
@@ -75,8 +111,7 @@ impl Reserved {
         self.is_bought = true;
         self.so_far = None;
         let used = self.used(usage, bytes);
-        self.client
-            .give_tokens(self.taken as f64 - used as f64, now);
+        self.give(self.taken as f64 - used as f64, now);
     }
 
     fn used(&self, usage: Option<Usage>, bytes: usize) -> u64 {
@@ -91,12 +126,12 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         let now = Instant::now();
         if !self.is_bought {
-            self.client.give_tokens(self.taken as f64, now);
+            self.give(self.taken as f64, now);
         } else if let Some(so_far) = self.so_far.take() {
             // Whoever leaves early has had what was told until then, and the task goes on.
             let (usage, bytes) = so_far();
             let owed = self.used(usage, bytes).saturating_sub(self.taken);
-            self.client.give_tokens(-(owed as f64), now);
+            self.give(-(owed as f64), now);
         }
     }
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Bought, Hash, Ledger, rows::State};
+use super::{Bought, Hash, Ledger, claim_shared::Remote, rows::State};
+use crate::fleet::{Effect, Errand, Fate};
 
 /// Whose request it is: the credential that the client sent, whichever key goes upstream.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,15 @@ pub struct Claim<'a> {
     pub content: [&'a [u8]; 2],
 }
 
+/// What else is asked of the fleet with a claim, where there is one.
+#[derive(Debug, Clone, Default)]
+pub struct Take {
+    /// What the request has to do with Redis so far.
+    pub errand: Option<Errand>,
+    /// Tokens to be taken if it is new, of so many a minute: the limit, and the amount.
+    pub tokens: Option<(u32, u64)>,
+}
+
 /// What the ledger knows of a claim.
 #[derive(Debug)]
 pub enum Claimed {
@@ -31,21 +41,34 @@ pub enum Claimed {
     Ambiguous,
     /// The same key came with another body before.
     Conflict,
+    /// It would be new, and so many tokens are left of a limit that does not allow it.
+    Limited(f64),
+    /// The fleet cannot be asked, and the operator wants nothing bought then.
+    Unavailable,
 }
 
 /// The right and the duty to submit a request once. Dropped before [`Intent::sending`], it leaves nothing behind;
 /// dropped after it without a word, its outcome is ambiguous.
 pub struct Intent {
-    ledger: Ledger,
-    row: Option<u64>,
-    is_sending: bool,
+    pub(super) ledger: Ledger,
+    pub(super) row: Option<u64>,
+    pub(super) is_sending: bool,
+    /// What it has to do with the fleet.
+    pub(super) errand: Option<Errand>,
+    /// How many tokens are left after those that were taken with it.
+    pub(super) tokens_left: Option<f64>,
+    /// Whether other replicas cannot know of it.
+    pub(super) is_unnoted: bool,
 }
 
 /// What an answer that has been delivered is reported with.
 pub struct Receipt {
-    ledger: Ledger,
-    row: u64,
-    was_delivered: bool,
+    pub(super) ledger: Ledger,
+    /// The row of this replica, if it has one.
+    pub(super) row: Option<u64>,
+    pub(super) was_delivered: bool,
+    /// The fleet's row.
+    pub(super) remote: Option<Remote>,
 }
 
 impl Ledger {
@@ -55,6 +78,11 @@ impl Ledger {
     /// again, with the same body, as long as the answer was not delivered. Equal requests that nobody calls a repetition
     /// are never taken for one: two identical samplings are legitimate.
     pub async fn claim(&self, claim: Claim<'_>) -> Claimed {
+        self.claim_and(claim, Take::default()).await
+    }
+
+    /// The same, and takes tokens with it where there is a fleet.
+    pub async fn claim_and(&self, claim: Claim<'_>, take: Take) -> Claimed {
         let Claim {
             caller: Caller(caller),
             key,
@@ -64,27 +92,52 @@ impl Ledger {
         let [endpoint, body] = content;
         let content = self.hash(&[b"content", caller, endpoint, body]);
         let key = key.map(|key| self.hash(&[b"key", caller, key.as_bytes()]));
+        if let Some(fleet) = self.fleet.clone() {
+            let identity = super::claim_shared::Identity {
+                content,
+                key,
+                is_retry,
+            };
+            return Box::pin(self.claim_shared(fleet, caller, identity, take)).await;
+        }
         loop {
-            let (row, mut state, was_delivered) = match self.find_or_add(content, key, is_retry) {
+            match self.find_or_add(content, key, is_retry) {
                 Found::Added(intent) => return Claimed::New(intent),
                 Found::Conflict => return Claimed::Conflict,
-                Found::Row(row, state, was_delivered) => (row, state, was_delivered),
-            };
-            let settled = state.wait_for(|state| *state != State::Submitting).await;
-            match settled.map(|state| state.clone()) {
-                Ok(State::Bought(bought)) => {
-                    let ledger = self.clone();
-                    let receipt = Receipt {
-                        ledger,
+                Found::Row(row, state, was_delivered) => {
+                    let known = Known {
                         row,
                         was_delivered,
+                        remote: None,
                     };
-                    return Claimed::Bought(bought, receipt);
+                    // Where it bought nothing, somebody may submit it now.
+                    if let Some(claimed) = self.outcome_of(known, state).await {
+                        return claimed;
+                    }
                 }
-                Ok(State::Ambiguous) => return Claimed::Ambiguous,
-                // It bought nothing, so somebody may submit it now.
-                Ok(State::Refused | State::Submitting) | Err(_) => {}
             }
+        }
+    }
+
+    /// What a row of this replica comes to; `None`: it bought nothing.
+    pub(super) async fn outcome_of(
+        &self,
+        known: Known,
+        mut state: watch::Receiver<State>,
+    ) -> Option<Claimed> {
+        let settled = state.wait_for(|state| *state != State::Submitting).await;
+        match settled.map(|state| state.clone()) {
+            Ok(State::Bought(bought)) => {
+                let receipt = Receipt {
+                    ledger: self.clone(),
+                    row: Some(known.row),
+                    was_delivered: known.was_delivered,
+                    remote: known.remote,
+                };
+                Some(Claimed::Bought(bought, receipt))
+            }
+            Ok(State::Ambiguous) => Some(Claimed::Ambiguous),
+            Ok(State::Refused | State::Submitting) | Err(_) => None,
         }
     }
 
@@ -104,6 +157,9 @@ impl Ledger {
                     ledger: self.clone(),
                     row: Some(row),
                     is_sending: false,
+                    errand: None,
+                    tokens_left: None,
+                    is_unnoted: false,
                 })
             }
         }
@@ -114,6 +170,13 @@ impl Ledger {
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger's file cannot be written")]
 pub struct NotNoted;
+
+/// A row of this replica.
+pub(super) struct Known {
+    pub(super) row: u64,
+    pub(super) was_delivered: bool,
+    pub(super) remote: Option<Remote>,
+}
 
 enum Found {
     Added(Intent),
@@ -137,13 +200,26 @@ impl Intent {
         Ok(())
     }
 
+    /// How many tokens are left to its client; `None`: none were taken with it.
+    pub fn tokens_left(&self) -> Option<f64> {
+        self.tokens_left
+    }
+
+    /// Whether a retry that another replica gets would not find it.
+    pub fn is_unnoted(&self) -> bool {
+        self.is_unnoted
+    }
+
     /// The submit was accepted.
     pub fn bought(mut self, bought: Bought) -> Receipt {
         let row = self.settle(State::Bought(bought));
+        let remote = self.errand.take();
+        let remote = remote.and_then(|errand| self.ledger.remote(row, errand, self.is_unnoted));
         Receipt {
             ledger: self.ledger.clone(),
-            row,
+            row: Some(row),
             was_delivered: false,
+            remote,
         }
     }
 
@@ -161,7 +237,21 @@ impl Intent {
         // It is only ever taken here and when it is dropped, which is later.
         let row = self.row.take().unwrap_or_default();
         self.ledger.rows().set(row, state);
+        self.tell(row);
         row
+    }
+
+    /// Has the fleet know what has become of it.
+    fn tell(&self, row: u64) {
+        let Some(errand) = &self.errand else { return };
+        let effect = self.ledger.rows().get(row).and_then(|row_known| {
+            let place = row_known.shared.as_ref()?.place.clone();
+            let fate = row_known.fate().unwrap_or(Fate::Remove);
+            Some(Effect::Row(place, errand.fleet().row_id(row), fate))
+        });
+        if let Some(effect) = effect {
+            errand.note(effect);
+        }
     }
 }
 
@@ -170,13 +260,15 @@ impl Drop for Intent {
         let Some(row) = self.row.take() else {
             return;
         };
-        let mut rows = self.ledger.rows();
-        if self.is_sending {
-            rows.set(row, State::Ambiguous);
-        } else {
+        let state = match self.is_sending {
+            true => State::Ambiguous,
             // Whoever waits for it is told before it is gone.
-            rows.set(row, State::Refused);
-            rows.remove(row);
+            false => State::Refused,
+        };
+        self.ledger.rows().set(row, state);
+        self.tell(row);
+        if !self.is_sending {
+            self.ledger.rows().remove(row);
         }
     }
 }
@@ -184,7 +276,11 @@ impl Drop for Intent {
 impl Receipt {
     /// Whether the request would find its task if it came again after this long, and was marked as a repetition.
     pub fn is_good_for(&self, time: Duration) -> bool {
-        self.ledger.rows().knows(self.row, time)
+        match (&self.remote, self.row) {
+            (Some(remote), _) => remote.is_good_for(time),
+            (None, Some(row)) => self.ledger.rows().knows(row, time),
+            (None, None) => false,
+        }
     }
 
     /// Whether the answer had been delivered when the request came again.
@@ -194,7 +290,12 @@ impl Receipt {
 
     /// The client has its whole answer.
     pub fn delivered(self) {
-        self.ledger.rows().delivered(self.row);
+        if let Some(row) = self.row {
+            self.ledger.rows().delivered(row);
+        }
+        if let Some(remote) = self.remote {
+            remote.delivered();
+        }
     }
 }
 
@@ -206,7 +307,7 @@ impl std::fmt::Debug for Intent {
 
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "Receipt({})", self.row)
+        write!(f, "Receipt({:?})", self.row)
     }
 }
 

@@ -27,6 +27,8 @@ fn bought(task: &str) -> Bought {
         task: task.into(),
         stream_url: None,
         created: 1,
+        key: None,
+        model: None,
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError,
-    TableDefinition, TableError, backends::FileBackend,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
+    StorageError, TableDefinition, TableError, WriteTransaction, backends::FileBackend,
 };
 
 use super::{Bought, Hash, random, settings::IfDamaged};
@@ -22,6 +22,11 @@ const SECRET: &str = "secret";
 const REQUESTS: TableDefinition<u64, Columns> = TableDefinition::new("requests");
 type Columns = ([u8; 16], Option<[u8; 16]>, u64, Option<TaskColumns>);
 type TaskColumns = (&'static str, Option<&'static str>, u64);
+
+/// By row id: the name of the upstream key that bought it, and the model that took it in another's place. Only where there
+/// is one of them, and in a table of its own so that files are read that were written before there could be.
+const BUYERS: TableDefinition<u64, BuyerColumns> = TableDefinition::new("buyers");
+type BuyerColumns = (Option<&'static str>, Option<&'static str>);
 
 /// By id: a kept response, as the room that keeps it writes it.
 const RESPONSES: TableDefinition<&str, &[u8]> = TableDefinition::new("responses");
@@ -43,6 +48,8 @@ pub(super) struct Entry {
 /// Why a ledger file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error("The operating system gives no thread for the connection to Redis: {0}")]
+    NoThread(std::io::Error),
     #[error("The system gives no random numbers, so the ledger cannot key its hashes.")]
     NoRandomness,
     #[error(
@@ -121,6 +128,7 @@ impl LedgerFile {
                     None => drop(table.remove(id)?),
                 }
             }
+            write_buyers(&transaction, rows)?;
             let mut table = transaction.open_table(RESPONSES)?;
             for (id, record) in responses {
                 match record {
@@ -243,6 +251,8 @@ fn contents(database: &Database) -> Result<Result<Contents, String>, redb::Error
             task: task.to_owned(),
             stream_url: stream_url.map(str::to_owned),
             created,
+            key: None,
+            model: None,
         });
         let entry = Entry {
             content: Hash(content),
@@ -252,11 +262,49 @@ fn contents(database: &Database) -> Result<Result<Contents, String>, redb::Error
         };
         entries.push((id.value(), entry));
     }
+    read_buyers(&transaction, &mut entries)?;
     Ok(Ok(Contents {
         secret,
         entries,
         responses: responses(&transaction)?,
     }))
+}
+
+fn write_buyers(
+    transaction: &WriteTransaction,
+    rows: &Changes<u64, Entry>,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(BUYERS)?;
+    for (id, entry) in rows {
+        let bought = entry.as_ref().and_then(|entry| entry.bought.as_ref());
+        match bought.map(|bought| (bought.key.as_deref(), bought.model.as_deref())) {
+            None | Some((None, None)) => {
+                if !table.is_empty()? {
+                    table.remove(id)?;
+                }
+            }
+            Some(buyer) => drop(table.insert(id, buyer)?),
+        }
+    }
+    Ok(())
+}
+
+fn read_buyers(
+    transaction: &ReadTransaction,
+    entries: &mut [(u64, Entry)],
+) -> Result<(), redb::Error> {
+    let table = match transaction.open_table(BUYERS) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        table => table?,
+    };
+    for (id, entry) in entries {
+        if let (Some(buyer), Some(bought)) = (table.get(*id)?, &mut entry.bought) {
+            let (key, model) = buyer.value();
+            bought.key = key.map(str::to_owned);
+            bought.model = model.map(str::to_owned);
+        }
+    }
+    Ok(())
 }
 
 /// None where the file is of a time before responses were kept.

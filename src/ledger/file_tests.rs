@@ -9,6 +9,8 @@ fn entry(number: u8, bought: Option<&str>) -> Entry {
             task: task.to_owned(),
             stream_url: (number > 3).then(|| "/stream".to_owned()),
             created: 7,
+            key: number.is_multiple_of(2).then(|| "key-one".to_owned()),
+            model: number.is_multiple_of(3).then(|| "kimi-k2.6".to_owned()),
         }),
     }
 }

@@ -3,42 +3,69 @@
 //!
 //! A row holds a task id and keyed hashes; never a key, a prompt or an answer. Rows are found in memory, bounded by age
 //! and number; with [`Store::File`] each is also written to an embedded database before its request is submitted, so that
-//! it survives a crash.
+//! it survives a crash. With [`Store::Fleet`] Redis has them, for all replicas to find (`claim_shared`); what is in memory is then
+//! a copy of this replica's own rows, for when Redis is away or has lost them.
 //!
 //! A kept response ([`Kept`]) does hold what was asked and answered, because that is what its client wants it for. It is
 //! found by its id and by the caller who made it, and bounded by age and size.
 
 mod claim;
+mod claim_asked;
+mod claim_shared;
 mod file;
+mod kept;
 mod rows;
 mod settings;
 mod shelf;
+mod shelf_shared;
 mod writer;
 
-pub use claim::{Caller, Claim, Claimed, Intent, NotNoted, Receipt};
+pub use claim::{Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take};
 pub use file::OpenError;
+pub use kept::{Kept, KeptRequest};
 pub use settings::{IfDamaged, Keeping, Settings, Store};
-pub use shelf::{Kept, KeptRequest};
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
 
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{self, Fleet};
 use file::LedgerFile;
 use rows::Rows;
 use shelf::Shelf;
+use shelf_shared::Followed;
 use writer::Writer;
 
 /// What is needed to take up a task again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bought {
     pub task: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_url: Option<String>,
     /// Unix seconds.
     pub created: u64,
+    /// The name of the upstream key that bought it, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The upstream's name of the model that took it, where that is not the one that was asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+impl Bought {
+    /// As other replicas read it, of other versions too: what they do not know they leave out.
+    fn written(&self) -> String {
+        // Texts and numbers have no way to fail to serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// The ledger. Cheap to clone; all clones are one.
@@ -47,14 +74,19 @@ pub struct Ledger {
     rows: Arc<Mutex<Rows>>,
     shelf: Arc<Mutex<Shelf>>,
     secret: Arc<hmac::Key>,
+    /// With whom rows and responses are shared.
+    fleet: Option<Fleet>,
+    followed: Arc<Mutex<Followed>>,
+    keeping: Keeping,
 }
 
 impl Ledger {
     /// Opens the ledger with everything that its file remembers.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let keeping = settings.responses.clone();
+        let kept = keeping.clone();
         let (secret, rows, shelf) = match &settings.store {
-            Store::Memory => (
+            Store::Memory | Store::Fleet => (
                 random()?,
                 Rows::new(settings, None),
                 Shelf::new(keeping, None),
@@ -79,41 +111,29 @@ impl Ledger {
             rows: Arc::new(Mutex::new(rows)),
             shelf: Arc::new(Mutex::new(shelf)),
             secret: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)),
+            fleet: None,
+            followed: Arc::default(),
+            keeping: kept,
         })
+    }
+
+    /// Opens a ledger that is shared with other replicas. What is remembered is there as soon as Redis answers.
+    pub fn share(settings: Settings, fleet: fleet::Settings) -> Result<Self, OpenError> {
+        let fleet = Fleet::start(fleet, random()?).map_err(OpenError::NoThread)?;
+        let mut ledger = Self::open(settings)?;
+        ledger.listen_to(&fleet);
+        ledger.fleet = Some(fleet);
+        Ok(ledger)
+    }
+
+    /// With whom rows, responses and limits are shared.
+    pub fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.as_ref()
     }
 
     /// Whether a response whose texts take `size` bytes would be kept.
     pub fn keeps(&self, size: usize) -> bool {
         self.shelf().takes(size)
-    }
-
-    /// Keeps a response for its caller, and gives the one that is kept: the same, if this request has come before.
-    pub fn keep(
-        &self,
-        caller: Caller<'_>,
-        id: String,
-        bought: Bought,
-        request: KeptRequest,
-    ) -> Arc<Kept> {
-        let kept = Kept::new(id, self.owner(caller), bought, request);
-        self.shelf().keep(kept)
-    }
-
-    /// The response of this id, if it is this caller's and still kept.
-    pub fn kept(&self, caller: Caller<'_>, id: &str) -> Option<Arc<Kept>> {
-        let owner = self.owner(caller);
-        self.shelf().find(owner, id)
-    }
-
-    /// What a response has come to is known now.
-    pub fn settled(&self, kept: &Kept) {
-        self.shelf().settled(kept);
-    }
-
-    /// Forgets a response, and says whether this caller had it.
-    pub fn forget(&self, caller: Caller<'_>, id: &str) -> bool {
-        let owner = self.owner(caller);
-        self.shelf().forget(owner, id)
     }
 
     /// How many requests are remembered; how many responses are kept, and what these take, in bytes.
@@ -122,10 +142,6 @@ impl Ledger {
         let shelf = self.shelf();
         let (responses, size) = shelf.levels();
         (entries, responses, size)
-    }
-
-    fn owner(&self, Caller(caller): Caller<'_>) -> Hash {
-        self.hash(&[b"owner", caller])
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -139,6 +155,9 @@ impl Ledger {
             // What cannot be written has been logged.
             let _ = written.await;
         }
+        if let Some(fleet) = &self.fleet {
+            fleet.flush().await;
+        }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -147,22 +166,22 @@ impl Ledger {
 
     /// A hash that tells nothing to whoever reads the ledger.
     fn hash(&self, parts: &[&[u8]]) -> Hash {
-        let mut context = hmac::Context::with_key(&self.secret);
-        for part in parts {
-            // With their lengths, no two lists of parts are the same text.
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part);
-        }
-        let mut hash = [0; 16];
-        if let Some(head) = context.sign().as_ref().get(..hash.len()) {
-            hash.copy_from_slice(head);
-        }
-        Hash(hash)
+        Hash(match &self.fleet {
+            Some(fleet) => fleet.hash(parts),
+            None => fleet::hash(&self.secret, parts),
+        })
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Hash([u8; 16]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes) = self;
+        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 fn random() -> Result<[u8; 32], OpenError> {
     let mut secret = [0; 32];

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{Bought, Hash, Settings, file::Entry, writer::Writer};
+use crate::fleet::{Fate, Tag};
 
 /// What is known of a request's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,16 @@ pub(super) struct Row {
     state: State,
     /// Whoever waits for another state; mostly nobody does.
     waiting: Option<watch::Sender<State>>,
+    /// Where the fleet has it, if there is one.
+    pub(super) shared: Option<Box<Shared>>,
+}
+
+/// Where the fleet has a row.
+pub(super) struct Shared {
+    pub(super) tag: Tag,
+    pub(super) place: String,
+    /// What the caller's rows hung on when it was noted; another one now says that Redis has lost them.
+    pub(super) anchor: String,
 }
 
 impl Row {
@@ -46,6 +57,28 @@ impl Row {
         waiting
             .get_or_insert_with(|| watch::Sender::new(self.state.clone()))
             .subscribe()
+    }
+
+    /// Since its request arrived.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// What the fleet is to know of it.
+    pub(super) fn fate(&self) -> Option<Fate> {
+        let (state, bought) = match &self.state {
+            State::Submitting => ('s', String::new()),
+            State::Bought(bought) if self.is_delivered => ('d', bought.written()),
+            State::Bought(bought) => ('b', bought.written()),
+            State::Ambiguous => ('a', String::new()),
+            State::Refused => return None,
+        };
+        Some(Fate::Put {
+            state,
+            since: self.since.into_std(),
+            content: self.content.to_string(),
+            bought,
+        })
     }
 
     fn entry(&self, bought: Option<Bought>) -> Entry {
@@ -101,8 +134,26 @@ impl Rows {
     }
 
     pub(super) fn add(&mut self, content: Hash, key: Option<Hash>) -> u64 {
-        self.forget_old();
+        let id = self.allot();
+        self.add_as(id, content, key, None);
+        id
+    }
+
+    /// A number that no other row has.
+    pub(super) fn allot(&mut self) -> u64 {
         let id = self.next;
+        self.next += 1;
+        id
+    }
+
+    pub(super) fn add_as(
+        &mut self,
+        id: u64,
+        content: Hash,
+        key: Option<Hash>,
+        shared: Option<Shared>,
+    ) {
+        self.forget_old();
         let row = Row {
             content,
             key,
@@ -111,9 +162,21 @@ impl Rows {
             is_noted: false,
             state: State::Submitting,
             waiting: None,
+            shared: shared.map(Box::new),
         };
         self.insert(id, row);
-        id
+    }
+
+    pub(super) fn get(&mut self, id: u64) -> Option<&mut Row> {
+        self.rows.get_mut(&id)
+    }
+
+    /// Everything that the fleet is to know, the oldest first.
+    pub(super) fn shared(&self) -> impl Iterator<Item = (u64, &Shared, Fate)> {
+        self.order.iter().filter_map(|id| {
+            let row = self.rows.get(id)?;
+            Some((*id, row.shared.as_deref()?, row.fate()?))
+        })
     }
 
     /// Takes up what the file remembers. Rows come oldest first.
@@ -128,6 +191,7 @@ impl Rows {
             // Nobody saw what became of a submit during which the process ended.
             state: entry.bought.map_or(State::Ambiguous, State::Bought),
             waiting: None,
+            shared: None,
         };
         self.insert(id, row);
     }
@@ -139,7 +203,7 @@ impl Rows {
         }
         self.rows.insert(id, row);
         self.order.push_back(id);
-        self.next = id + 1;
+        self.next = self.next.max(id + 1);
     }
 
     /// Has the file remember that this request may have become a task. Resolves as [`Writer::written`]; `None` where

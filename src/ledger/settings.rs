@@ -28,6 +28,8 @@ pub enum Store {
     Memory,
     /// In this file too, so that they survive a crash.
     File(PathBuf),
+    /// By the fleet, so that other replicas find them.
+    Fleet,
 }
 
 /// What becomes of a ledger file that cannot be read.

@@ -1,72 +1,19 @@
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
+use super::{
+    Hash,
+    kept::{Kept, OVERHEAD, Record},
+    settings::Keeping,
+    writer::Writer,
+};
 
-use super::{Bought, Hash, settings::Keeping, writer::Writer};
-
-/// What a kept response costs besides its texts, in bytes.
-const OVERHEAD: usize = 800;
 /// How long a background response is kept at least that has not come to an end: nobody else can tell its client what it
 /// has bought.
-const UNSETTLED: Duration = Duration::from_secs(60 * 60);
-
-/// A response that is kept for whoever made it. All texts are JSON.
-#[derive(Debug)]
-pub struct Kept {
-    /// As clients call it.
-    pub id: String,
-    /// The task that answers.
-    pub bought: Bought,
-    pub request: KeptRequest,
-    /// What it has come to, once that is known.
-    pub outcome: Arc<OnceLock<Bytes>>,
-    /// Cancelled when nobody is to follow it any more.
-    pub cancelled: CancellationToken,
-    /// What it was when its task was asked last, and when that was.
-    pub seen: Mutex<Option<(Instant, String)>>,
-    /// Whether its client has been charged with its tokens.
-    pub is_charged: AtomicBool,
-    owner: Hash,
-}
-
-/// What must be known of a request for its answer to be given again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptRequest {
-    /// The response before it had come to anything.
-    pub begun: String,
-    /// Its input items, an array.
-    pub input: String,
-    /// The model's name as the client said it.
-    pub model: String,
-    pub previous: Option<String>,
-    pub background: bool,
-    /// Whether the task has a stream.
-    pub follows: bool,
-    pub summarizes: bool,
-    pub wants_logprobs: bool,
-    /// The names of the tools that take plain text.
-    pub customs: Vec<String>,
-}
-
-/// A kept response as it is written to the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    owner: [u8; 16],
-    /// When it was used last before it was written, in Unix milliseconds.
-    used: u64,
-    task: String,
-    stream_url: Option<String>,
-    /// Unix seconds.
-    created: u64,
-    request: KeptRequest,
-    outcome: Option<String>,
-}
+pub(super) const UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// The responses that are kept. When they take too much, whoever has most gives up the oldest that has come to an end.
 pub(super) struct Shelf {
@@ -100,31 +47,6 @@ struct Owner {
     size: usize,
 }
 
-impl Kept {
-    pub(super) fn new(id: String, owner: Hash, bought: Bought, request: KeptRequest) -> Self {
-        Self {
-            id,
-            bought,
-            request,
-            outcome: Arc::default(),
-            cancelled: CancellationToken::new(),
-            seen: Mutex::default(),
-            is_charged: AtomicBool::new(false),
-            owner,
-        }
-    }
-
-    fn size(&self) -> usize {
-        let outcome = self.outcome.get().map_or(0, Bytes::len);
-        OVERHEAD + self.request.begun.len() + self.request.input.len() + outcome
-    }
-
-    /// Whether it runs on without anybody who waits for it.
-    fn is_running(&self) -> bool {
-        self.request.background && self.outcome.get().is_none()
-    }
-}
-
 impl Place {
     fn is_too_old(&self, max_age: Duration) -> bool {
         let allowed = match self.kept.is_running() {
@@ -136,31 +58,15 @@ impl Place {
 
     fn record(&self) -> Record {
         let age = self.used.elapsed().as_millis() as u64;
-        let kept = &self.kept;
-        let outcome = kept.outcome.get();
-        Record {
-            owner: kept.owner.0,
-            used: super::rows::unix_milliseconds().saturating_sub(age),
-            task: kept.bought.task.clone(),
-            stream_url: kept.bought.stream_url.clone(),
-            created: kept.bought.created,
-            request: kept.request.clone(),
-            outcome: outcome.map(|outcome| String::from_utf8_lossy(outcome).into_owned()),
-        }
+        let used = super::rows::unix_milliseconds().saturating_sub(age);
+        let outcome = self.kept.outcome.get();
+        let outcome = outcome.map(|outcome| String::from_utf8_lossy(outcome).into_owned());
+        self.kept.record(used, outcome)
     }
 
     fn restored(id: String, record: Record) -> Self {
         let age = super::rows::unix_milliseconds().saturating_sub(record.used);
-        let bought = Bought {
-            task: record.task,
-            stream_url: record.stream_url,
-            created: record.created,
-        };
-        let kept = Kept::new(id, Hash(record.owner), bought, record.request);
-        if let Some(known) = record.outcome {
-            // It was made just now, so that nobody else has set it.
-            let _ = kept.outcome.set(known.into());
-        }
+        let kept = record.into_kept(id, None);
         let used = Instant::now().checked_sub(Duration::from_millis(age));
         Self {
             size: kept.size(),

@@ -67,8 +67,8 @@ impl Writer {
     }
 
     fn send(&self, change: Change) {
-        let sent = self.changes.as_ref().map(|changes| changes.send(change));
-        if !matches!(sent, Some(Ok(()))) {
+        let changes = self.changes.as_ref();
+        if changes.is_none_or(|changes| changes.send(change).is_err()) {
             // Whoever depends on it is told by `written`, which resolves to nothing now.
             tracing::error!("the ledger's file is not written any more; start foxbridge again");
         }
@@ -176,6 +176,8 @@ mod tests {
             task: "t".to_owned(),
             stream_url: None,
             created: 1,
+            key: None,
+            model: None,
         };
         let mut pending = Pending::default();
         for id in 0..100 {

@@ -93,6 +93,26 @@ pub(super) const NAMES: &[Named] = &[
     ),
     counter("foxbridge_tokens_total", "Tokens by model and type."),
     counter(
+        "foxbridge_upstream_key_submits_total",
+        "Submits by the name of the upstream key that they went with, and outcome.",
+    ),
+    gauge(
+        "foxbridge_upstream_key_resting",
+        "Whether an upstream key is not used for a while because it was refused: 1 for resting, NaN for gone.",
+    ),
+    gauge(
+        "foxbridge_upstream_breaker_state",
+        "Whether submits are sent: 0 they are, 1 one is to find out, 2 none is.",
+    ),
+    counter(
+        "foxbridge_upstream_retries_held_total",
+        "Calls that were not repeated, or only later, because there were too many repetitions.",
+    ),
+    counter(
+        "foxbridge_model_fallbacks_total",
+        "Requests that were offered to another model, by whether one has taken them.",
+    ),
+    counter(
         "foxbridge_config_reloads_total",
         "Times that settings or certificates were read again, by result.",
     ),
@@ -105,6 +125,18 @@ pub(super) const NAMES: &[Named] = &[
     gauge(
         "foxbridge_ledger_entries",
         "Requests that are remembered to be found again.",
+    ),
+    gauge(
+        "foxbridge_ledger_shared_up",
+        "Whether the Redis that replicas share answers: 1 if it does.",
+    ),
+    gauge(
+        "foxbridge_ledger_shared_waiting",
+        "Changes of requests that wait to be written to Redis.",
+    ),
+    counter(
+        "foxbridge_ledger_unnoted_total",
+        "Requests that bought while Redis was away, of which other replicas did not know.",
     ),
     gauge("foxbridge_responses_kept", "Responses that are kept."),
     gauge(

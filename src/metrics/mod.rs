@@ -6,8 +6,10 @@
 
 mod described;
 mod requests;
+mod upstream_keys;
 
 pub use requests::Answered;
+pub use upstream_keys::KeyOutcome;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use metrics_exporter_prometheus::{
 };
 
 use requests::Requests;
+use upstream_keys::UpstreamKeys;
 
 /// How many models are told apart.
 pub const MOST_MODELS: usize = 64;
@@ -29,7 +32,8 @@ const SECONDS: [f64; 14] = [
 const COUNTS: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 34.0];
 
 /// Why requests are refused.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
+    "breaker",
     "overloaded",
     "connections",
     "shutting_down",
@@ -48,6 +52,7 @@ struct Inner {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     requests: Requests,
+    upstream_keys: UpstreamKeys,
 }
 
 /// A call of the upstream.
@@ -76,7 +81,7 @@ pub enum Trouble {
 }
 
 /// What is read off when somebody asks.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Levels {
     pub in_flight: usize,
     pub connections: usize,
@@ -85,6 +90,22 @@ pub struct Levels {
     /// What they take, in bytes.
     pub responses_size: usize,
     pub is_ready: bool,
+    /// 0: submits are sent; 1: one is, to find out; 2: none is.
+    pub breaker: u8,
+    /// Each of several upstream keys by name, and whether it rests.
+    pub upstream_keys: Vec<(String, bool)>,
+    /// Where replicas share a ledger.
+    pub shared: Option<Shared>,
+}
+
+/// How it stands with what replicas share.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shared {
+    pub is_away: bool,
+    /// Requests that bought without a place in it.
+    pub unnoted: u64,
+    /// Changes that wait to be written to it.
+    pub waiting: usize,
 }
 
 impl Metrics {
@@ -105,6 +126,7 @@ impl Metrics {
         let metrics = Self(Arc::new(Inner {
             handle: recorder.handle(),
             requests: Requests::new(&recorder),
+            upstream_keys: UpstreamKeys::default(),
             recorder,
         }));
         metrics.gauge("foxbridge_build_info", &[("version", version)], 1.0);
@@ -124,6 +146,10 @@ impl Metrics {
                 none("foxbridge_upstream_errors_total", &labels);
             }
         }
+        for call in [Call::Submit, Call::Query] {
+            let name = "foxbridge_upstream_retries_held_total";
+            none(name, &[("call", call.name())]);
+        }
         for reason in REFUSALS {
             none("foxbridge_requests_refused_total", &[("reason", reason)]);
         }
@@ -141,9 +167,24 @@ impl Metrics {
             ("foxbridge_responses_kept", levels.responses),
             ("foxbridge_responses_kept_bytes", levels.responses_size),
             ("foxbridge_ready", usize::from(levels.is_ready)),
+            (
+                "foxbridge_upstream_breaker_state",
+                usize::from(levels.breaker),
+            ),
         ] {
             self.gauge(name, &[], level as f64);
         }
+        if let Some(shared) = levels.shared {
+            let is_there = f64::from(u8::from(!shared.is_away));
+            self.gauge("foxbridge_ledger_shared_up", &[], is_there);
+            let waiting = shared.waiting as f64;
+            self.gauge("foxbridge_ledger_shared_waiting", &[], waiting);
+            let name = "foxbridge_ledger_unnoted_total";
+            counter(&self.0.recorder, name, &[]).absolute(shared.unnoted);
+        }
+        self.0
+            .upstream_keys
+            .rest(&self.0.recorder, &levels.upstream_keys);
         self.0.handle.render()
     }
 
@@ -160,6 +201,26 @@ impl Metrics {
     /// A request was refused before anything was bought.
     pub fn refused(&self, reason: &'static str) {
         self.count("foxbridge_requests_refused_total", &[("reason", reason)]);
+    }
+
+    /// A submit with one of several upstream keys has come to this.
+    pub fn submitted(&self, key: &str, outcome: KeyOutcome) {
+        let inner = &self.0;
+        inner.upstream_keys.submitted(&inner.recorder, key, outcome);
+    }
+
+    /// A request was refused for its model and offered to another one. `is_served`: which has taken it.
+    pub fn fell_back(&self, is_served: bool) {
+        let outcome = if is_served { "served" } else { "refused" };
+        self.count("foxbridge_model_fallbacks_total", &[("outcome", outcome)]);
+    }
+
+    /// A call was not repeated, or only later, because there were too many repetitions.
+    pub fn retry_held(&self, call: Call) {
+        self.count(
+            "foxbridge_upstream_retries_held_total",
+            &[("call", call.name())],
+        );
     }
 
     /// A task whose client had left was followed to this.
@@ -275,6 +336,8 @@ mod tests {
         let metrics = Metrics::new("0.0.0");
         metrics.refused("overloaded");
         metrics.orphan("completed");
+        metrics.submitted("one", KeyOutcome::Accepted);
+        metrics.fell_back(true);
         metrics.upstream_error(Call::Query, Trouble::Status(503));
         metrics.reloaded(false, false);
         for number in 0..1000_u16 {
@@ -298,7 +361,11 @@ mod tests {
                 }),
             });
         }
-        let text = metrics.render(&Levels::default());
+        let text = metrics.render(&Levels {
+            shared: Some(Shared::default()),
+            upstream_keys: vec![("one".to_owned(), true)],
+            ..Levels::default()
+        });
         for named in described::NAMES {
             assert!(
                 text.contains(&format!("# HELP {} ", named.name)),

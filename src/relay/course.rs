@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ struct Noted {
     first: Moment,
     ended: Moment,
     has_usage: AtomicU64,
+    /// Whether its client has left before it was answered.
+    is_left: AtomicBool,
     usage: [AtomicU64; 4],
 }
 
@@ -79,6 +81,15 @@ impl Course {
             cached: cached.load(Relaxed),
             reasoning: reasoning.load(Relaxed),
         })
+    }
+
+    /// Whether the client has left, so that nobody would hear of what is begun from here on.
+    pub fn is_left(&self) -> bool {
+        self.0.is_left.load(Relaxed)
+    }
+
+    pub fn note_left(&self) {
+        self.0.is_left.store(true, Relaxed);
     }
 
     pub fn note_usage(&self, usage: Usage) {

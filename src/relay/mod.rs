@@ -24,7 +24,7 @@ pub use orphans::{Attended, Orphans, let_go};
 pub use pursuit::{Origin, Pursuit};
 pub use returning::Returning;
 pub use settings::Settings;
-pub use submit::{NotBought, submit};
+pub use submit::{NotBought, Sold, submit};
 pub use telling::{Heard, Purpose, Telling};
 pub use upload::upload;
 pub use wait::{Waited, wait};
@@ -35,6 +35,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ledger::Bought,
     task::Patience,
     upstream::{Key, Parent, Upstream},
 };
@@ -70,6 +71,14 @@ pub struct Context {
 impl Context {
     pub fn parent(&self) -> Option<&Parent> {
         self.parent.as_deref()
+    }
+
+    /// From here on it is about a task that was bought before, which its own key asks for.
+    pub fn go_on_with_key(&mut self, bought: &Bought) {
+        if let Some(name) = &bought.key {
+            let otherwise = self.key.clone();
+            self.key = self.upstream.key_that_bought(name, otherwise, &bought.task);
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{
 /// The longest single event of a stream. A chunk is some hundred bytes; this leaves room for one with audio.
 pub(super) const LONGEST_EVENT: usize = 16 << 20;
 
+/// How long a query waits at least that may not be repeated yet.
+const LEAST_WAIT: Duration = Duration::from_millis(500);
+
 /// The one task that all steps are about, and how it is reached.
 pub(super) struct Target {
     pub(super) context: Context,
@@ -29,6 +32,8 @@ pub(super) struct Target {
 #[derive(Default)]
 pub(super) struct Ongoing {
     querying: Option<Boxed<Report>>,
+    /// Whether the last query could not be answered, so that the next one is a repetition.
+    is_in_trouble: bool,
     opening: Option<Boxed<Result<UpstreamBody, NotOpened>>>,
     pub(super) stream: Option<OpenStream>,
 }
@@ -67,8 +72,10 @@ impl Ongoing {
 pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing) -> Done {
     match step {
         Step::Query { after } => {
+            let is_repeated = ongoing.is_in_trouble;
             let querying = ongoing.querying.get_or_insert_with(|| {
-                Box::pin(query(target.context.clone(), target.task.clone(), *after))
+                let (context, task) = (target.context.clone(), target.task.clone());
+                Box::pin(query(context, task, *after, is_repeated))
             });
             // A query may take long, so a stream that is open is read on meanwhile.
             let report = if ongoing.stream.is_some() {
@@ -81,6 +88,7 @@ pub(super) async fn perform(step: &Step, target: &Target, ongoing: &mut Ongoing)
                 querying.as_mut().await
             };
             ongoing.querying = None;
+            ongoing.is_in_trouble = matches!(report, Report::Trouble { .. });
             Done::Queried(report)
         }
         Step::Open { after } => {
@@ -137,12 +145,30 @@ async fn read(stream: &mut Option<OpenStream>, task: &str) -> Option<Bytes> {
     }
 }
 
-async fn query(context: Context, task: String, after: Duration) -> Report {
+async fn query(context: Context, task: String, after: Duration, is_repeated: bool) -> Report {
     if !after.is_zero() {
         sleep(after).await;
     }
+    if is_repeated {
+        wait_for_budget(&context).await;
+    }
     let parent = context.parent();
-    context.upstream.query(&context.key, parent, &task).await
+    let report = context.upstream.query(&context.key, parent, &task).await;
+    if is_repeated && !matches!(report, Report::Trouble { .. }) {
+        context.upstream.repetition_went_well();
+    }
+    report
+}
+
+/// Waits until a query may be repeated. Its task is paid for, so it is only later, and never given up before the deadline.
+async fn wait_for_budget(context: &Context) {
+    let mut is_first = true;
+    while let Err(wait) = context.upstream.may_query_again(is_first) {
+        is_first = false;
+        // Many may wait, and what is there is enough for one of them.
+        let wait = wait.max(LEAST_WAIT).mul_f64(1.0 + fastrand::f64());
+        sleep(wait).await;
+    }
 }
 
 async fn open(

@@ -152,6 +152,11 @@ impl Pursuit {
         &self.target.task
     }
 
+    /// The name of the upstream key that bought it, where there are several.
+    pub fn key_name(&self) -> Option<&str> {
+        self.target.context.key.name()
+    }
+
     /// Where the task's stream is, as the upstream named it.
     pub fn stream_url(&self) -> Option<&str> {
         self.target.stream_url.as_deref()

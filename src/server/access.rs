@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    fleet::Errand,
     keys::Client,
     metrics::{Answered, Metrics},
     relay::Course,
@@ -34,6 +35,8 @@ struct Noted {
     began: Instant,
     model: Option<String>,
     task: Option<String>,
+    /// The name of the upstream key that bought it, where there are several.
+    upstream_key: Option<String>,
     course: Course,
     metrics: Metrics,
     /// Which of the few endpoints it asks.
@@ -54,6 +57,10 @@ struct Noted {
     slot: Option<Slot>,
     /// Whose key it came with, where this proxy has clients of its own.
     client: Option<Client>,
+    /// What it has to do with the fleet.
+    errand: Option<Errand>,
+    /// Whether it has bought something that other replicas do not know of.
+    is_unnoted: bool,
     /// Its span, and who is told of it.
     traced: Option<Box<(Traces, Begun)>>,
 }
@@ -78,6 +85,7 @@ impl Access {
             began: Instant::now(),
             model: None,
             task: None,
+            upstream_key: None,
             course: Course::default(),
             metrics,
             endpoint: "other",
@@ -92,6 +100,8 @@ impl Access {
             leash: None,
             slot: None,
             client: None,
+            errand: None,
+            is_unnoted: false,
             traced: traces
                 .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
         }))
@@ -135,6 +145,23 @@ impl Access {
         self.0.client = Some(client);
     }
 
+    pub(super) fn set_errand(&mut self, errand: Errand) {
+        self.0.errand = Some(errand);
+    }
+
+    pub(super) fn errand(&self) -> Option<&Errand> {
+        self.0.errand.as_ref()
+    }
+
+    /// It buys what other replicas do not know of.
+    pub(super) fn set_unnoted(&mut self) {
+        self.0.is_unnoted = true;
+    }
+
+    pub(super) fn is_unnoted(&self) -> bool {
+        self.0.is_unnoted
+    }
+
     pub(super) fn client(&self) -> Option<&Client> {
         self.0.client.as_ref()
     }
@@ -152,6 +179,10 @@ impl Access {
         let accepted = noted.began.elapsed();
         noted.submit = submitting.map(|at| accepted.saturating_sub(at));
         noted.accepted = Some(accepted);
+    }
+
+    pub(super) fn set_upstream_key(&mut self, name: Option<&str>) {
+        self.0.upstream_key = name.map(str::to_owned);
     }
 
     /// The request's span, for the calls that are made for it.
@@ -187,12 +218,13 @@ impl Access {
         match error {
             None => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                key = noted.key(), model = noted.model, task = noted.task, malformed, "answered"
+                key = noted.key(), model = noted.model, task = noted.task, upstream_key = noted.upstream_key, malformed,
+                "answered"
             ),
             Some(error) => tracing::info!(
                 id = noted.id(), method = %noted.method, path = noted.path, status, ms = noted.milliseconds(),
-                key = noted.key(), model = noted.model, task = noted.task, malformed, code = error.code.as_deref(),
-                error = &*error.message, detail = error.detail.as_deref(), "refused"
+                key = noted.key(), model = noted.model, task = noted.task, upstream_key = noted.upstream_key, malformed,
+                code = error.code.as_deref(), error = &*error.message, detail = error.detail.as_deref(), "refused"
             ),
         }
     }
@@ -279,6 +311,7 @@ impl Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         if !self.is_finished {
+            self.course.note_left();
             self.count(CLIENT_LEFT);
             self.trace(None, None);
         }
@@ -303,6 +336,7 @@ fn refusal(error: &ApiError) -> Option<&'static str> {
         "server_overloaded" => "overloaded",
         "server_shutting_down" => "shutting_down",
         "ledger_unavailable" => "ledger",
+        "upstream_unavailable" if error.message.contains("upstream.breaker") => "breaker",
         "invalid_api_key" => "key",
         // The upstream's limits are of another kind.
         "rate_limit_exceeded" if matches!(error.kind, "requests" | "tokens") => "rate_limit",

@@ -14,7 +14,7 @@ use super::{
     access::Access,
     body, clients, credentials,
     order::Order,
-    purchase::{self, Needs},
+    purchase::{self, Needs, Offer},
     reply::{self, Reply},
     responses::Shelved,
     route::refuse,
@@ -26,7 +26,7 @@ use crate::{
     ledger::{Claim, Receipt},
     openai::{ChatRequest, RequestFault},
     relay::{self, Attended, Context, Purpose, Told},
-    translate::{self, Dialect, Identity},
+    translate::{self, Dialect, Fallbacks, Identity, Instead},
     upstream::Key,
 };
 
@@ -167,8 +167,13 @@ pub(super) async fn accept(
     access.set_model(&request.model);
     clients::check_model(app, access.client(), &request.model)?;
     let mut draft = translate::draft(&request, chat, &app.models)?;
-    let (follows, upstream_model) = (draft.follows, draft.model.to_string());
-    let adjustments = std::mem::take(&mut draft.adjustments);
+    let (mut follows, mut upstream_model) = (draft.follows, draft.model.to_string());
+    let mut adjustments = std::mem::take(&mut draft.adjustments);
+    let may = |other: &str| {
+        let client = access.client();
+        client.is_none_or(|client| client.may_be_served_by(other))
+    };
+    let fallbacks = Fallbacks::of(&upstream_model, &request, chat, &app.models, may);
     let purpose = if request.stream {
         Purpose::Live {
             include_usage: request.include_usage,
@@ -184,16 +189,34 @@ pub(super) async fn accept(
         follows,
         purpose,
     };
-    let needs = Needs::of(&request, chat);
-    let purchase = purchase::find_or_buy(app, order, claim, draft, needs, access).await;
+    let offer = Offer {
+        draft,
+        fallbacks,
+        needs: Needs::of(&request, chat),
+    };
+    let purchase = purchase::find_or_buy(app, order, claim, offer, access).await;
     let purchase = purchase.map_err(|error| with_part(error, &request))?;
     let identity = purchase.identity;
     access.set_task(&identity.task);
+    access.set_upstream_key(purchase.pursuit.key_name());
+    if let Some(instead) = purchase.instead {
+        let Instead {
+            model,
+            follows: follows_instead,
+            adjustments: others,
+        } = instead;
+        adjustments = others;
+        adjustments.push(format!("model {upstream_model} replaced by {model}"));
+        (follows, upstream_model) = (follows_instead, model);
+    }
 
     let mut headers = HeaderMap::new();
     reply::pass_on(&mut headers, &purchase.said);
     if purchase.is_found {
         say(&mut headers, reply::FOUND, "true");
+    }
+    if access.is_unnoted() {
+        reply::tell_unnoted(&mut headers);
     }
     say(&mut headers, reply::TASK_ID, &identity.task);
     say(&mut headers, reply::MODEL, &upstream_model);

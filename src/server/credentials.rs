@@ -4,10 +4,10 @@ use secrecy::SecretString;
 use super::App;
 use crate::{api_error::ApiError, upstream::Key};
 
-/// The key that a request goes upstream with: the configured one, else the caller's own.
+/// The key that a request goes upstream with: a configured one, else the caller's own.
 pub(super) fn upstream_key(app: &App, headers: &HeaderMap) -> Result<Key, ApiError> {
     if let Some(key) = app.relay.upstream.own_key() {
-        return Ok(key.clone());
+        return Ok(key);
     }
     bearer(headers).and_then(|key| Key::new(&key)).ok_or_else(|| {
         ApiError::invalid_request(

@@ -53,14 +53,15 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    fleet::Fleet,
     keys,
     ledger::Ledger,
-    metrics::{Levels, Metrics},
+    metrics::{Levels, Metrics, Shared},
     relay::{self, Orphans},
     task::Patience,
     traces::Traces,
     translate,
-    upstream::Upstream,
+    upstream::{Breaker, Upstream},
 };
 
 /// Everything that the endpoints need, made once for each thread.
@@ -138,7 +139,20 @@ impl App {
             ledger_entries,
             responses,
             responses_size,
-            is_ready: !self.draining.has_begun() && self.relay.upstream.seems_alive(),
+            is_ready: !self.draining.has_begun()
+                && self.relay.upstream.seems_alive()
+                && !self.ledger.fleet().is_some_and(Fleet::refuses),
+            shared: self.ledger.fleet().map(|fleet| Shared {
+                is_away: fleet.is_away(),
+                unnoted: fleet.unnoted(),
+                waiting: fleet.waiting(),
+            }),
+            breaker: match self.relay.upstream.breaker() {
+                Breaker::Closed => 0,
+                Breaker::HalfOpen => 1,
+                Breaker::Open => 2,
+            },
+            upstream_keys: self.relay.upstream.resting_keys(),
         }
     }
 
@@ -191,7 +205,7 @@ impl App {
         };
         let catalog = models::Catalog::new(upstream.models_cache());
         let relay = relay::Means {
-            upstream,
+            upstream: upstream.in_place_of(&self.relay.upstream),
             patience,
             stream,
             histories: self.relay.histories.clone(),

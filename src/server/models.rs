@@ -17,7 +17,7 @@ use crate::{
     api_error::{ApiError, Retry},
     keys::Client,
     translate::{self, Model},
-    upstream::{Key, ModelsError},
+    upstream::{Key, ModelsError, Tried},
 };
 
 /// How many callers' lists are kept.
@@ -66,7 +66,7 @@ pub(super) async fn list(
     headers: &HeaderMap,
     client: Option<&Client>,
 ) -> Result<Reply, ApiError> {
-    let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
+    let models = models_of(app, credentials::upstream_key(app, headers)?).await?;
     let entries: Vec<&str> = models
         .iter()
         .filter(|model| clients::check_model(app, client, &model.id).is_ok())
@@ -86,7 +86,7 @@ pub(super) async fn retrieve(
     access: &mut Access,
 ) -> Result<Reply, ApiError> {
     access.set_model(id);
-    let models = models_of(app, &credentials::upstream_key(app, headers)?).await?;
+    let models = models_of(app, credentials::upstream_key(app, headers)?).await?;
     let named = |name: &str| models.iter().find(|model| model.id == name);
     // A name that an alias pattern covers is served although no list can show it.
     let behind_alias = || Some(named(&app.models.upstream_model(id)?)?.renamed(id));
@@ -109,25 +109,38 @@ pub(super) async fn retrieve(
     }
 }
 
-async fn models_of(app: &App, key: &Key) -> Result<Models, ApiError> {
-    let caller = key.digest();
+/// The list of one of several keys is good for all: who is served by which is chance.
+const SHARED: [u8; 32] = [0; 32];
+
+async fn models_of(app: &App, mut key: Key) -> Result<Models, ApiError> {
+    let caller = match key.name() {
+        Some(_) => SHARED,
+        None => key.digest(),
+    };
     if let Some(models) = app.catalog.get(&caller) {
         return Ok(models);
     }
-    let reply = app
-        .relay
-        .upstream
-        .models(key)
-        .await
-        .map_err(|error| match error {
-            ModelsError::NoReply(cause) => no_list(&cause),
-            ModelsError::Refused {
+    let upstream = &app.relay.upstream;
+    let mut tried = Tried::default();
+    let reply = loop {
+        let (status, failure, retry_after) = match upstream.models(&key).await {
+            Ok(reply) => break reply,
+            Err(ModelsError::NoReply(cause)) => return Err(no_list(&cause)),
+            Err(ModelsError::Refused {
                 status,
                 failure,
                 retry_after,
-            } if status < 500 => translate::refused(status, failure.as_ref(), retry_after),
-            ModelsError::Refused { status, .. } => no_list(&format!("status {status}")),
-        })?;
+            }) => (status, failure, retry_after),
+        };
+        let may_yield = upstream.note_refused(&key, status, retry_after, &mut tried);
+        if may_yield && upstream.awaken(&mut key, &tried) {
+            continue;
+        }
+        return Err(match status {
+            ..500 => translate::refused(status, failure.as_ref(), retry_after),
+            _ => no_list(&format!("status {status}")),
+        });
+    };
     let mut models = translate::model_list(&reply).map_err(|error| no_list(&error.to_string()))?;
     translate::add_aliases(&mut models, &app.models);
     let models = Arc::new(models);

@@ -1,7 +1,7 @@
 use crate::{
     fox::Task,
     relay::{Context, Origin, Purpose, Pursuit},
-    translate::Identity,
+    translate::{Identity, Instead},
 };
 
 /// What a request wants of the task that it becomes.
@@ -19,6 +19,14 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Another model has taken the request, if any.
+    pub(super) fn serve_instead(&mut self, instead: Option<&Instead>) {
+        if let Some(instead) = instead {
+            self.upstream_model.clone_from(&instead.model);
+            self.follows = instead.follows;
+        }
+    }
+
     /// Begins to pursue a task that was made just now, at `created` (Unix seconds), and names its answer.
     pub(super) fn begin(self, task: Task, created: u64) -> (Identity, Pursuit) {
         self.take_up(task, created, true)

@@ -6,10 +6,10 @@ use crate::{
     api_error::{ApiError, Retry, Said},
     fox::{State, Task},
     keys::{self, Client, Reserved},
-    ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt},
+    ledger::{Bought, Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take},
     openai::{ChatRequest, Usage},
-    relay::{self, Attended, Course, NotBought},
-    translate::{self, Draft, Identity},
+    relay::{self, Attended, Course, NotBought, Sold},
+    translate::{self, Draft, Fallbacks, Identity, Instead},
 };
 
 /// The official SDKs number their attempts, from 0.
@@ -22,6 +22,8 @@ pub(super) struct Purchase {
     pub(super) receipt: Receipt,
     /// What the upstream said to the submit, if there was one just now.
     pub(super) said: Said,
+    /// What has taken the request, where that is not the model that it asked for.
+    pub(super) instead: Option<Instead>,
     /// Whether the request has found the task that it bought before.
     pub(super) is_found: bool,
     /// The tokens that its client has taken for it, if these are limited and it was bought just now.
@@ -84,24 +86,45 @@ pub(super) fn marks_retries(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(*name))
 }
 
+/// What is submitted, and in whose place else.
+pub(super) struct Offer<'a> {
+    pub(super) draft: Draft<'a>,
+    pub(super) fallbacks: Option<Fallbacks>,
+    pub(super) needs: Needs,
+}
+
 /// Finds the task that this request has bought before, or buys one.
 pub(super) async fn find_or_buy(
     app: &App,
-    order: Order,
+    mut order: Order,
     claim: Claim<'_>,
-    draft: Draft<'_>,
-    needs: Needs,
+    offer: Offer<'_>,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
     let context = &order.context;
+    let take = Take {
+        errand: access.errand().cloned(),
+        tokens: access
+            .client()
+            .and_then(|client| client.asks(offer.needs.prompt, offer.needs.answer)),
+    };
+    let claiming = app.ledger.claim_and(claim, take);
     let claimed = tokio::select! {
         biased;
-        claimed = timeout_at(context.deadline, app.ledger.claim(claim)) => claimed,
+        claimed = timeout_at(context.deadline, claiming) => claimed,
         () = context.stop.cancelled() => return Err(shutting_down()),
     };
     match claimed {
-        Ok(Claimed::New(intent)) => buy(order, draft, needs, intent, access).await,
+        Ok(Claimed::New(intent)) => buy(order, offer, intent, access).await,
         Ok(Claimed::Bought(bought, receipt)) => {
+            order.context.go_on_with_key(&bought);
+            let instead = bought.model.map(|model| Instead {
+                model,
+                // Only a task that was submitted for it has a stream.
+                follows: bought.stream_url.is_some(),
+                adjustments: Vec::new(),
+            });
+            order.serve_instead(instead.as_ref());
             let task = Task {
                 id: bought.task,
                 state: State::Running,
@@ -111,7 +134,12 @@ pub(super) async fn find_or_buy(
             let was_delivered = receipt.was_delivered();
             access.set_found(was_delivered);
             let client = access.client().filter(|_| !was_delivered);
-            let mut owed = client.and_then(Client::owe);
+            let mut owed = client
+                .and_then(Client::owe)
+                .map(|owed| match access.errand() {
+                    Some(errand) => owed.on(errand),
+                    None => owed,
+                });
             if let Some(owed) = &mut owed {
                 owed.bought(so_far(access.course()));
             }
@@ -120,6 +148,7 @@ pub(super) async fn find_or_buy(
                 pursuit: pursuit.attended(),
                 receipt,
                 said: Said::default(),
+                instead,
                 is_found: true,
                 reserved: owed,
             })
@@ -132,6 +161,16 @@ pub(super) async fn find_or_buy(
             "the submit of a request before this one is still under way",
             None,
         )),
+        Ok(Claimed::Limited(left)) => Err(match access.client() {
+            Some(client) => client.lacks(
+                client
+                    .asks(offer.needs.prompt, offer.needs.answer)
+                    .unwrap_or_default(),
+                left,
+            ),
+            None => fleet_away(),
+        }),
+        Ok(Claimed::Unavailable) => Err(fleet_away()),
         Ok(Claimed::Conflict) => Err(ApiError::invalid_request(
             422,
             "idempotency_key_reused",
@@ -146,23 +185,37 @@ fn so_far(course: Course) -> Box<dyn Fn() -> (Option<Usage>, usize) + Send> {
 }
 
 async fn buy(
-    order: Order,
-    draft: Draft<'_>,
-    needs: Needs,
+    mut order: Order,
+    offer: Offer<'_>,
     mut intent: Intent,
     access: &mut Access,
 ) -> Result<Purchase, ApiError> {
+    if intent.is_unnoted() {
+        access.set_unnoted();
+    }
+    let Offer {
+        draft,
+        mut fallbacks,
+        needs,
+    } = offer;
     let mut reserved = match access.client() {
-        Some(client) => client.reserve(needs.prompt, needs.answer)?,
+        Some(client) => reserve(client, needs, &intent, access)?,
         None => None,
     };
+    if let Some(wait) = order.context.upstream.shut() {
+        return Err(translate::shut(wait));
+    }
     // Until the submit an intent that is dropped leaves nothing behind.
+    let stop = order.context.stop.clone();
     let urls = tokio::select! {
         biased;
-        urls = relay::upload(&order.context, draft.uploads()) => urls?,
-        () = order.context.stop.cancelled() => return Err(shutting_down()),
+        urls = relay::upload(&mut order.context, draft.uploads()) => urls?,
+        () = stop.cancelled() => return Err(shutting_down()),
     };
     let submission = draft.submission(&urls);
+    if let Some(fallbacks) = &mut fallbacks {
+        fallbacks.set_urls(urls);
+    }
     intent.sending().await.map_err(|error| not_noted(&error))?;
     access.set_submitting();
     let (slot, course) = (access.slot(), access.course());
@@ -170,24 +223,34 @@ async fn buy(
     // which leaves the pursuit to the orphans.
     Insist::on(async move {
         let _slot = slot;
-        let submitted = relay::submit(&order.context, submission).await;
+        let submitted = relay::submit(&order.context, submission, fallbacks).await;
         let is_free = matches!(&submitted, Err(NotBought { is_certain, .. }) if *is_certain);
         if let Some(reserved) = reserved.as_mut().filter(|_| !is_free) {
             reserved.bought(so_far(course));
         }
         match submitted {
-            Ok(submitted) => {
+            Ok(sold) => {
+                let Sold {
+                    submitted,
+                    key,
+                    instead,
+                } = sold;
                 let bought = Bought {
                     task: submitted.task.id.clone(),
                     stream_url: submitted.task.stream_url.clone(),
                     created: super::unix_now(),
+                    key: key.name().map(str::to_owned),
+                    model: instead.as_ref().map(|instead| instead.model.clone()),
                 };
+                order.context.key = key;
+                order.serve_instead(instead.as_ref());
                 let (identity, pursuit) = order.begin(submitted.task, bought.created);
                 Ok(Purchase {
                     identity,
                     pursuit: pursuit.attended(),
                     receipt: intent.bought(bought),
                     said: submitted.said,
+                    instead,
                     is_found: false,
                     reserved,
                 })
@@ -203,6 +266,34 @@ async fn buy(
         }
     })
     .await
+}
+
+/// Takes the tokens that a request may use, if Redis has not taken them with the claim.
+fn reserve(
+    client: &Client,
+    needs: Needs,
+    intent: &Intent,
+    access: &Access,
+) -> Result<Option<Reserved>, ApiError> {
+    let asked = client.asks(needs.prompt, needs.answer);
+    match (intent.tokens_left(), access.errand(), asked) {
+        (Some(left), Some(errand), Some(asked)) => {
+            Ok(Some(client.taken(asked, needs.prompt, left, errand)))
+        }
+        _ => client.reserve(needs.prompt, needs.answer),
+    }
+}
+
+/// Redis is away, and the operator wants nothing bought then.
+pub(super) fn fleet_away() -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "ledger_unavailable",
+        "foxbridge cannot reach its ledger (Redis) just now, so the request was not sent; nothing was bought. Send it again a \
+         little later, or have the operator look at Redis and 'ledger.if_unavailable'.",
+    )
+    .with_retry(Retry::After(std::time::Duration::from_secs(1)))
 }
 
 /// Without a place in the ledger a retry would buy a second task, so nothing is submitted.

@@ -37,6 +37,8 @@ pub(super) const MODEL: HeaderName = HeaderName::from_static("x-foxbridge-model"
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("x-foxbridge-upstream-status");
 /// Said when a request has found the task that it bought before.
 pub(super) const FOUND: HeaderName = HeaderName::from_static("x-foxbridge-found");
+/// Said when no other replica knows of what was bought, so that a retry there buys again.
+pub(super) const LEDGER: HeaderName = HeaderName::from_static("x-foxbridge-ledger");
 /// As OpenAI sends it.
 pub(super) const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// What was changed in a request so that the upstream takes it.
@@ -191,6 +193,11 @@ pub(super) fn error(error: &ApiError) -> Reply {
 pub(super) fn invite_retry(reply: &mut Reply) {
     let invited = HeaderValue::from_static("true");
     reply.headers_mut().insert(SHOULD_RETRY, invited);
+}
+
+/// No other replica knows of what was bought: who sends it again by itself buys again.
+pub(super) fn tell_unnoted(headers: &mut HeaderMap) {
+    headers.insert(LEDGER, HeaderValue::from_static("unavailable"));
 }
 
 /// The upstream's rate limits, for clients that pace themselves by them.

@@ -64,10 +64,13 @@ pub(super) async fn handle(
     } else {
         let endpoint = Endpoint::of(&request, &app.settings.passthrough);
         access.set_endpoint(endpoint.name());
-        let admitted = clients::known(&app, request.headers()).and_then(|known| {
-            client = known;
-            admit(&app, &endpoint, client.as_ref(), &mut access)
-        });
+        let admitted = match clients::known(&app, request.headers()) {
+            Ok(known) => {
+                client = known;
+                admit(&app, &endpoint, client.as_ref(), &mut access).await
+            }
+            Err(error) => Err(error),
+        };
         match admitted {
             Err(error) => turn_away(&app, &error, request, access),
             Ok(place) => {
@@ -97,7 +100,7 @@ pub(super) async fn handle(
 }
 
 /// Gives a request its places: among all, and among those of its client.
-fn admit(
+async fn admit(
     app: &App,
     endpoint: &Endpoint,
     client: Option<&Client>,
@@ -114,7 +117,16 @@ fn admit(
         if matches!(endpoint, Endpoint::Relayed) {
             clients::check_relayed(client)?;
         }
-        slot = slot.with_permit(client.enter(endpoint.may_buy())?);
+        let counts = endpoint.may_buy();
+        let permit = match app.ledger.fleet() {
+            None => client.enter(counts)?,
+            Some(fleet) => {
+                let errand = client.errand(fleet);
+                access.set_errand(errand.clone());
+                Box::pin(client.enter_shared(counts, &errand)).await?
+            }
+        };
+        slot = slot.with_permit(permit);
     }
     access.occupy(slot.clone());
     Ok(Some(slot))
@@ -317,7 +329,10 @@ pub(super) fn answer(result: Result<Reply, ApiError>, access: Access) -> Reply {
 
 /// Answers with an error, and logs it.
 pub(super) fn refuse(error: &ApiError, access: Access) -> Reply {
-    let reply = reply::error(error);
+    let mut reply = reply::error(error);
+    if access.is_unnoted() {
+        reply::tell_unnoted(reply.headers_mut());
+    }
     access.finish(reply.status(), Some(error));
     reply
 }

@@ -24,7 +24,7 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    Recorded, Settings,
+    Faults, Recorded, Settings,
     connection::Fate,
     follow, models,
     reply::{self, Body, Hangup, Refusal, Reply, html, json_body, set},
@@ -233,6 +233,13 @@ async fn submit(
         Ok(submission) => submission,
         Err(refusal) => return Ok(refusal.into_response()),
     };
+    if let Some(script) = service.settings.keys.get(&key).map(Faults::script) {
+        let attempt = service.journalist.attempt(&format!("key {key}"));
+        // A fault that makes a task all the same belongs into a marker.
+        if let Some(fault) = script.submit.at(attempt).filter(|fault| !fault.accepted) {
+            return reply::react(&fault.reaction, script.retry_after.as_deref(), fate).await;
+        }
+    }
     let script = &submission.script;
     let name = tally_name(script.id.as_deref(), body);
     let fault = script.submit.at(service.journalist.attempt(&name));

@@ -1,8 +1,8 @@
 //! The built-in FoxAPI: as strict and as nasty as the contract says, and scriptable.
 //!
 //! What it answers follows CONTRACT.md, sections 1 to 6. Markers in message texts bring faults about (documented in
-//! [`MARKER_HELP`]), and so do some keys (in `http.rs`). A task's state is told from how long ago it was accepted; nothing
-//! runs in the background but connections.
+//! [`MARKER_HELP`]), and so do some keys (in `http.rs`, and [`Settings::keys`]). A task's state is told from how long ago
+//! it was accepted; nothing runs in the background but connections.
 //!
 //! It knows only the upstream's paths, not the words that the proxy uses for it: a mistake in those would otherwise be
 //! made on both sides and show nowhere.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::Faults;
 
@@ -37,6 +37,9 @@ pub struct Settings {
     pub journal_bytes: usize,
     /// Keys that are refused with 401 although they look well-formed.
     pub refused_keys: Vec<String>,
+    /// What becomes of the submits of a key, before anything else is looked at: of the marker's keys, `submit` and
+    /// `retry-after` count. A plan goes through all valid submits with this key.
+    pub keys: HashMap<String, Faults>,
     /// Keys of a marker for every request; those in the request's own markers override them.
     pub faults: Faults,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             journal_requests: 1_000,
             journal_bytes: 32 << 20,
             refused_keys: Vec::new(),
+            keys: HashMap::new(),
             faults: Faults::default(),
         }
     }

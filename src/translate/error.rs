@@ -21,7 +21,7 @@ pub fn refused(status: u16, failure: Option<&Failure>, retry_after: Option<Durat
         (401, ..) => ApiError::invalid_request(
             401,
             "invalid_api_key",
-            format!("The upstream refused the API key: {said}. Check the key that you send (or 'upstream.api_key')."),
+            format!("The upstream refused the API key: {said}. Check the key that you send (or 'upstream.api_key', 'upstream.keys_file')."),
         ),
         (402, ..) => ApiError::new(
             429,
@@ -146,6 +146,47 @@ pub fn unreachable(cause: &str) -> ApiError {
          'upstream.base_url' and the network.",
     )
     .with_detail(cause)
+}
+
+/// No key of several can be used for now, because the upstream has refused each of them; nothing was sent. `status` is the
+/// refusal that fits all of them, and `soonest` when the first may be used again.
+pub fn keys_rest(status: u16, soonest: Duration) -> ApiError {
+    match status {
+        401 => ApiError::invalid_request(
+            401,
+            "invalid_api_key",
+            "FoxAPI refused every key of 'upstream.keys_file'; nothing was bought. Have the operator put valid keys there: the \
+             file is read again at once, and a key that has become valid is tried again within five minutes.",
+        ),
+        402 => ApiError::new(
+            429,
+            "insufficient_quota",
+            "insufficient_quota",
+            "No account behind the keys of 'upstream.keys_file' has balance left; nothing was bought. Have the operator top \
+             one up; a key that was refused is tried again within five minutes.",
+        )
+        .with_retry(Retry::Never),
+        _ => ApiError::new(
+            429,
+            "rate_limit_error",
+            "rate_limit_exceeded",
+            "FoxAPI accepts no more requests just now with any key of 'upstream.keys_file'; nothing was bought. Wait, then try \
+             again.",
+        )
+        .with_retry(Retry::After(soonest)),
+    }
+}
+
+/// No submits are sent for `wait`, because most of the last ones failed.
+pub fn shut(wait: Duration) -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "upstream_unavailable",
+        "Most of the last requests to FoxAPI failed, so none is sent for a moment ('upstream.breaker'); nothing was bought. \
+         Wait, then send the request again.",
+    )
+    .with_retry(Retry::After(wait))
 }
 
 /// A submit whose fate is unknown: the request may have left, so a task may have been bought.

@@ -5,6 +5,7 @@ mod completion;
 mod dialect;
 mod distance;
 mod error;
+mod fallbacks;
 mod finish;
 mod media;
 mod mime;
@@ -23,7 +24,10 @@ mod view;
 pub use chunk::{Chunk, NotAChunk};
 pub use completion::{Completion, NotACompletion, completion};
 pub use dialect::Dialect;
-pub use error::{ambiguous, ended, refused, unreachable, upload_failed, upload_refused};
+pub use error::{
+    ambiguous, ended, keys_rest, refused, shut, unreachable, upload_failed, upload_refused,
+};
+pub use fallbacks::{Fallbacks, Instead, may_fall_back};
 pub use media::{Upload, suspect};
 pub use models::{Model, NotAModelList, add_aliases, model_list};
 pub use mold::Mold;

@@ -127,6 +127,7 @@ mod tests {
                     .map(|(name, target)| (Pattern::new(name).unwrap(), target.to_string()))
                     .into(),
             ),
+            fallbacks: ByModel::default(),
             wait: ByModel::default(),
             inline_max: 1,
         };

@@ -10,6 +10,8 @@ pub struct Settings {
     pub gpt_min_tokens: u32,
     /// What a name that clients use is called upstream; a `*` in it stands for what the pattern's `*` matched.
     pub aliases: ByModel<String>,
+    /// Which models are asked, in this order, where the upstream does not have one; by the upstream's names.
+    pub fallbacks: ByModel<Vec<String>>,
     /// How an answer that is not streamed is waited for, by the upstream's model name; `Poll` where none matches.
     pub wait: ByModel<Wait>,
     /// Inline media longer than this, in bytes of its URL, is uploaded first and sent as a URL.

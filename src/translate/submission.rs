@@ -35,8 +35,23 @@ pub fn draft<'a>(
     body: &Bytes,
     settings: &Settings,
 ) -> Result<Draft<'a>, RequestFault> {
+    draft_for(
+        request,
+        body,
+        settings,
+        settings.upstream_model(&request.model),
+    )
+}
+
+/// The same for the model of this name of the upstream's; `None`: the one that the request names.
+pub(super) fn draft_for<'a>(
+    request: &'a ChatRequest<'_>,
+    body: &Bytes,
+    settings: &Settings,
+    name: Option<String>,
+) -> Result<Draft<'a>, RequestFault> {
     let mut edit = request.object.edit();
-    let model = match settings.upstream_model(&request.model) {
+    let model = match name {
         Some(name) => {
             edit.set("model", quote(&name));
             Cow::Owned(name)
@@ -155,4 +170,4 @@ impl Family {
 
 #[cfg(test)]
 #[path = "submission_tests.rs"]
-mod tests;
+pub(super) mod tests;

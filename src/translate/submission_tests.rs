@@ -3,7 +3,7 @@ use crate::json::RawObject;
 use crate::translate::{ByModel, Pattern};
 use proptest::prelude::*;
 
-fn settings() -> Settings {
+pub(in crate::translate) fn settings() -> Settings {
     Settings {
         claude_max_tokens: 4096,
         gpt_min_tokens: 16,
@@ -11,6 +11,7 @@ fn settings() -> Settings {
             (Pattern::new("gpt-4o").unwrap(), "gpt-5.5".into()),
             (Pattern::new("fox/*").unwrap(), "*".into()),
         ]),
+        fallbacks: ByModel::default(),
         wait: ByModel::new(vec![(Pattern::new("kimi-*").unwrap(), Wait::Stream)]),
         inline_max: 20,
     }

@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     Key, Parent, Settings, body::RequestBody, connect::Connector, connection::UpstreamBody,
-    health::Health, pool::Pool,
+    health::Health, keychain::Keychain, pool::Pool, protection::Protection,
 };
 
 const AGENT: HeaderValue =
@@ -33,11 +33,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Clone)]
 pub struct Upstream {
     pub(super) pool: Arc<Pool>,
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     /// The base URL's path without a slash at its end, which is mostly nothing.
     prefix: Arc<str>,
-    key: Option<Key>,
-    metrics: Metrics,
+    pub(super) key: Option<Key>,
+    pub(super) keychain: Option<Arc<Keychain>>,
+    pub(super) protection: Arc<Protection>,
+    pub(super) metrics: Metrics,
     pub(super) health: Health,
 }
 
@@ -55,6 +57,8 @@ pub enum Setup {
     Tls(#[from] rustls::Error),
     #[error("upstream.api_key: it is empty or holds characters that no key has")]
     Key,
+    #[error("upstream.keys_file: a key is empty or holds characters that no key has")]
+    Keys,
 }
 
 /// A call that brought no reply. The text is for the operator.
@@ -111,8 +115,14 @@ impl Upstream {
             Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
         };
         let pool = Arc::new(Pool::new(connector, &settings.base_url));
+        let keychain = match &settings.keys {
+            None => None,
+            Some(keys) => Some(Arc::new(Keychain::new(keys, None).ok_or(Setup::Keys)?)),
+        };
         Ok(Self {
             pool,
+            keychain,
+            protection: Arc::new(Protection::new(&settings)),
             prefix: settings.base_url.path().trim_end_matches('/').into(),
             settings: Arc::new(settings),
             key,
@@ -127,11 +137,6 @@ impl Upstream {
             pool: Arc::new(self.pool.emptied()),
             ..self.clone()
         }
-    }
-
-    /// The configured key, which then serves every caller.
-    pub fn own_key(&self) -> Option<&Key> {
-        self.key.as_ref()
     }
 
     pub(super) fn settings(&self) -> &Settings {

@@ -118,12 +118,16 @@ mod tests {
             Settings {
                 base_url: base.parse().unwrap(),
                 api_key: None,
+                keys: None,
                 ca: crate::upstream::Authorities::Bundled,
                 ca_file: None,
                 connect_timeout: Duration::from_secs(1),
                 request_timeout: Duration::from_secs(1),
                 max_reply: 1,
                 models_cache: Duration::ZERO,
+                breaker: None,
+                breaker_pause: Duration::ZERO,
+                retry_budget: 0.0,
             },
             crate::metrics::Metrics::new("0"),
         )

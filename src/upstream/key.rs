@@ -1,15 +1,20 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hyper::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::keychain::Member;
 use crate::fox::Failure;
 
 const MASK: &str = "********";
 
 /// A bearer key in the form in which it is sent. Shown nowhere: not by `Debug`, not by hyper.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(HeaderValue);
+#[derive(Clone)]
+pub struct Key {
+    header: HeaderValue,
+    /// What is known of it, where it is one of several (`upstream.keys_file`).
+    member: Option<Arc<Member>>,
+}
 
 impl Key {
     /// `None` when it is empty or cannot stand in a header.
@@ -20,12 +25,31 @@ impl Key {
         }
         let mut value = HeaderValue::try_from(format!("Bearer {key}")).ok()?;
         value.set_sensitive(true);
-        Some(Self(value))
+        Some(Self {
+            header: value,
+            member: None,
+        })
+    }
+
+    pub(super) fn of_member(self, member: Arc<Member>) -> Self {
+        Self {
+            member: Some(member),
+            ..self
+        }
+    }
+
+    /// What the operator calls it, where it is one of several.
+    pub fn name(&self) -> Option<&str> {
+        self.member.as_deref().map(Member::name)
+    }
+
+    pub(super) fn member(&self) -> Option<&Arc<Member>> {
+        self.member.as_ref()
     }
 
     /// What tells this key from others without telling the key.
     pub fn digest(&self) -> [u8; 32] {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.0.as_bytes());
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.header.as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
         bytes
@@ -34,13 +58,14 @@ impl Key {
     /// Whether this is the key, with or without its scheme.
     pub(super) fn is(&self, value: &HeaderValue) -> bool {
         let value = value.as_bytes();
-        value == self.0.as_bytes() || Some(value) == self.0.as_bytes().strip_prefix(b"Bearer ")
+        let own = self.header.as_bytes();
+        value == own || Some(value) == own.strip_prefix(b"Bearer ")
     }
 
     /// Takes the key out of what the upstream says: some quote the key that they refuse.
     pub fn redacted(&self, mut failure: Failure) -> Failure {
         let key = self
-            .0
+            .header
             .to_str()
             .ok()
             .and_then(|value| value.strip_prefix("Bearer "));
@@ -59,13 +84,21 @@ impl Key {
     }
 
     pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+        self.header.clone()
     }
 }
 
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header
+    }
+}
+
+impl Eq for Key {}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Key({MASK})")
+        write!(f, "Key({})", self.name().unwrap_or(MASK))
     }
 }
 

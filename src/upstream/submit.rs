@@ -4,13 +4,13 @@ use hyper::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::{
-    Key, Parent, Upstream,
+    Key, Parent, Passage, Upstream,
     client::{NoReply, Reply},
 };
 use crate::{
     api_error::Said,
     fox::{Failure, State, Submission, Task, paths},
-    metrics::Call,
+    metrics::{Call, KeyOutcome},
 };
 
 /// A task that was just bought.
@@ -29,13 +29,11 @@ pub enum SubmitError {
         submission: Submission,
         cause: String,
     },
-    /// 429: the service says that it accepted nothing.
-    Busy {
+    /// A status that says that nothing was accepted: 429, and whatever is about the key or the request.
+    Refused {
         submission: Submission,
         refusal: Box<Refusal>,
     },
-    /// A status that says that this submission will not be taken.
-    Refused(Box<Refusal>),
     /// Anything else: the task may exist.
     Ambiguous {
         refusal: Option<Box<Refusal>>,
@@ -57,6 +55,7 @@ impl Upstream {
     /// whether it did.
     pub async fn submit(
         &self,
+        passage: Passage,
         key: &Key,
         parent: Option<&Parent>,
         submission: Submission,
@@ -73,7 +72,12 @@ impl Upstream {
         };
         let body = Some(submission.body().clone());
         let request = Self::request(Method::POST, target, key, parent, body);
-        match self.call_by(Some(deadline), Call::Submit, request).await {
+        let reply = self.call_by(Some(deadline), Call::Submit, request).await;
+        passage.over(match &reply {
+            Ok(reply) => reply.status.is_server_error(),
+            Err(_) => true,
+        });
+        let submitted = match reply {
             Ok(reply) => read(key, &reply, submission),
             Err(NoReply::NotConnected(cause)) => {
                 Err(SubmitError::NotConnected { submission, cause })
@@ -82,7 +86,22 @@ impl Upstream {
                 refusal: None,
                 cause,
             }),
+        };
+        if let Some(member) = key.member() {
+            if submitted.is_ok() {
+                member.went_well(Instant::now());
+            }
+            self.metrics.submitted(member.name(), outcome(&submitted));
         }
+        submitted
+    }
+}
+
+fn outcome(submitted: &Result<Submitted, SubmitError>) -> KeyOutcome {
+    match submitted {
+        Ok(_) => KeyOutcome::Accepted,
+        Err(SubmitError::Refused { refusal, .. }) => KeyOutcome::Refused(refusal.said.status),
+        Err(SubmitError::NotConnected { .. } | SubmitError::Ambiguous { .. }) => KeyOutcome::Failed,
     }
 }
 
@@ -103,13 +122,11 @@ fn read(key: &Key, reply: &Reply, submission: Submission) -> Result<Submitted, S
         failure: reply.failure(key),
         retry_after: reply.retry_after(),
     });
-    Err(if status == StatusCode::TOO_MANY_REQUESTS {
-        SubmitError::Busy {
+    Err(if is_refusal(status) {
+        SubmitError::Refused {
             submission,
             refusal,
         }
-    } else if is_refusal(status) {
-        SubmitError::Refused(refusal)
     } else {
         SubmitError::Ambiguous {
             refusal: Some(refusal),

@@ -246,3 +246,13 @@ fn no_mistake_shows_a_key() {
         assert!(!(ran.stdout + &ran.stderr).contains("SECRET"), "{flags:?}");
     }
 }
+
+#[test]
+fn a_password_of_redis_is_told_where_it_belongs_and_not_shown() {
+    let store = "ledger.store=redis://bob:SECRET@redis:6379/0";
+    let ran = Foxbridge::new().run(&["check", "--set", store]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let shown = ran.stdout + &ran.stderr;
+    assert!(!shown.contains("SECRET"), "{shown}");
+    assert!(shown.contains("ledger.redis_password_file"), "{shown}");
+}

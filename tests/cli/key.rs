@@ -94,7 +94,7 @@ fn check_tells_every_fault_of_a_list_with_all_others() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{command}");
         for words in [
             "server.max_body = \"0MiB\" (file proxy.toml)",
-            "server.keys_file = \"keys.toml\" (file proxy.toml)\n    expected upstream.api_key to be set too",
+            "server.keys_file = \"keys.toml\" (file proxy.toml)\n    expected upstream.api_key or upstream.keys_file to be set too",
             "key 1 (\"team-a\"): hash (file keys.toml)",
             "key 2: hash (file keys.toml)",
             "key 2: concurrency = -1 (file keys.toml)",
@@ -131,4 +131,43 @@ fn check_tells_every_fault_of_a_list_with_all_others() {
             ran.stderr
         );
     }
+}
+
+#[test]
+fn check_tells_every_fault_of_upstream_keys_with_all_others_and_never_a_key() {
+    let foxbridge = Foxbridge::with_file(
+        "proxy.toml",
+        "[upstream]\nkeys_file = \"foxapi.toml\"\n[server]\nmax_body = \"0MiB\"\n",
+    );
+    foxbridge.write(
+        "foxapi.toml",
+        "[[key]]\nname = \"main\"\nkey = \"sk hidden\"\nweight = 0\n[[key]]\nkey = \"sk-hidden\"\n",
+    );
+    for command in ["check", "serve"] {
+        let ran = foxbridge.run(&[command, "--set", "upstream.api_key=sk-hidden"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{command}");
+        for words in [
+            "server.max_body = \"0MiB\" (file proxy.toml)",
+            "upstream.keys_file = \"foxapi.toml\" (file proxy.toml)\n    expected either one key or a list of keys",
+            "key 1 (\"main\"): key (file foxapi.toml)",
+            "key 1 (\"main\"): weight = 0 (file foxapi.toml)",
+            "key 2: name (file foxapi.toml)",
+            "5 faults",
+        ] {
+            assert!(
+                ran.stderr.contains(words),
+                "{words} is not in\n{}",
+                ran.stderr
+            );
+        }
+        assert!(!ran.stderr.contains("hidden"), "{}", ran.stderr);
+    }
+    foxbridge.write(
+        "foxapi.toml",
+        "[[key]]\nname = \"main\"\nkey = \"sk-hidden-1\"\nweight = 3\n[[key]]\nname = \"spare\"\nkey = \"sk-hidden-2\"\n",
+    );
+    let ran = foxbridge.run(&["check", "--set", "server.max_body=1MiB"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("keys_file = \"foxapi.toml\""));
+    assert!(!(ran.stdout + &ran.stderr).contains("hidden"));
 }

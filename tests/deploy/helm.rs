@@ -98,6 +98,11 @@ fn wrong_values_are_refused() {
             "env: [{name: FOXBRIDGE_UPSTREAM_API_KEY, value: sk-1}]",
             "not",
         ),
+        ("ledger: {redis: {url: \"redis://:geheim@redis\"}}", "url"),
+        (
+            "ledger: {file: true, redis: {url: \"redis://redis\"}}",
+            "set one of them",
+        ),
         (
             "autoscaling: {enabled: true, targetCPUUtilizationPercentage: 0}",
             "autoscaling needs",

@@ -15,7 +15,15 @@ const FOLDER: &str = "deploy/prometheus";
 pub(crate) const METRICS: &str = "tests/deploy/metrics.prom";
 
 /// What is not told before there is something to tell.
-const COUNTED_LATER: [&str; 1] = ["foxbridge_orphans_total"];
+const COUNTED_LATER: [&str; 7] = [
+    "foxbridge_orphans_total",
+    "foxbridge_ledger_shared_up",
+    "foxbridge_ledger_shared_waiting",
+    "foxbridge_ledger_unnoted_total",
+    "foxbridge_upstream_key_submits_total",
+    "foxbridge_upstream_key_resting",
+    "foxbridge_model_fallbacks_total",
+];
 
 #[test]
 fn rules_and_configuration_are_sound() {

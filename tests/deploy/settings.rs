@@ -109,11 +109,18 @@ fn in_force(toml: &str, variables: &BTreeMap<String, String>) -> Said {
 fn mounted(folder: &Path, text: &str) -> String {
     let key = folder.join("key");
     fs::write(&key, "sk-deploy\n").unwrap();
+    let keys = folder.join("keys.toml");
+    fs::write(&keys, "[[key]]\nname = \"main\"\nkey = \"sk-deploy\"\n").unwrap();
+    let password = folder.join("password");
+    fs::write(&password, "geheim\n").unwrap();
     let (cert, private) = certificate(folder);
     let mut text = text.to_owned();
     for (there, here) in [
+        ("/run/secrets/foxapi/keys.toml", &keys),
         ("/run/secrets/foxapi/key", &key),
         ("/run/secrets/foxapi_key", &key),
+        ("/run/secrets/redis/password", &password),
+        ("/run/secrets/redis/ca.crt", &cert),
         ("/run/secrets/tls/tls.crt", &cert),
         ("/run/secrets/tls/ca.crt", &cert),
         ("/run/secrets/tls/tls.key", &private),

@@ -36,7 +36,14 @@ impl Bridge {
 
     /// Starts with settings changed from those of [`config`].
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let settings = simulator::Settings::instant();
+        Self::of(simulator::Settings::instant(), change).await
+    }
+
+    /// The same with a simulator of another kind.
+    pub(crate) async fn of(
+        settings: simulator::Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let simulator = Arc::new(Simulator::start(settings).await.unwrap());
         let proxy = Proxy::start(&simulator.base_url(), change).await;
         Self { proxy, simulator }
@@ -173,6 +180,8 @@ fn config(upstream: &str) -> Config {
     config.listen.set_port(0);
     config.upstream.base_url = upstream.parse().unwrap();
     config.upstream.models_cache = Duration::ZERO;
+    // Most tests are about failures, one after the other.
+    config.upstream.breaker = None;
     config.task.deadline = Duration::from_secs(50);
     config.task.poll_first = Duration::from_millis(5);
     config.task.poll_max = Duration::from_millis(50);

@@ -9,6 +9,7 @@
 
 mod bad_framing;
 mod bad_input;
+mod breaker;
 mod browsers;
 mod client_keys;
 mod clients;
@@ -17,6 +18,8 @@ mod crowd;
 mod demo;
 mod doubts;
 mod events;
+mod fallbacks;
+mod fetched;
 mod floods;
 mod harness;
 mod http;
@@ -55,4 +58,5 @@ mod thousands;
 mod tls;
 mod tls_inbound;
 mod traces;
+mod upstream_keys;
 mod waiting;

@@ -1,11 +1,8 @@
-//! Fetches clients that others wrote, once for each set of pins, and runs checks written with them.
+//! Runs checks written with clients that others wrote.
 
 use std::{
-    collections::hash_map::DefaultHasher,
-    fs::{self, File},
-    hash::{Hash, Hasher},
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    fs,
+    process::{Command, Stdio},
 };
 
 use foxbridge::{
@@ -13,7 +10,9 @@ use foxbridge::{
     translate::{ByModel, Pattern},
 };
 
+pub(crate) use crate::fetched::python_of;
 use crate::{
+    fetched::{fetched, sources, succeed, told},
     harness::{Bridge, PATIENCE},
     http::KEY,
     journal_page,
@@ -21,9 +20,6 @@ use crate::{
 
 /// Long enough for every check of one file on a slow machine.
 const FILE_BOUND: std::time::Duration = PATIENCE.saturating_mul(5);
-
-const PYTHON: &str = "The tests run Python clients against foxbridge and fetch them once, over the network. Install \
-    Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3 python3-venv).";
 
 const NODE: &str = "The tests run JavaScript clients against foxbridge and fetch them once with npm, over the network. \
     Install Node.js 20 or newer, which brings npm.";
@@ -51,22 +47,6 @@ pub(crate) async fn python_with(client: &str, file: &str, change: impl FnOnce(&m
     check(client, file, command, change).await;
 }
 
-/// A Python that has the packages which `tests/sdk/CLIENT` pins.
-pub(crate) fn python_of(client: &str) -> PathBuf {
-    let pins = [sources(client).join("requirements.txt")];
-    let home = fetched(client, &pins, &["python3"], PYTHON, |home| {
-        let venv = home.join("venv");
-        succeed(
-            Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            PYTHON,
-        );
-        let mut pip = Command::new(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--no-input", "--requirement"]);
-        succeed(pip.arg(&pins[0]), PYTHON);
-    });
-    home.join("venv/bin/python")
-}
-
 /// Runs a file of `tests/sdk/CLIENT`, which pins npm packages, against a bridge of its own; a failed check fails the
 /// test.
 pub(crate) async fn node(client: &str, file: &str) {
@@ -88,7 +68,7 @@ pub(crate) async fn node_with(client: &str, file: &str, change: impl FnOnce(&mut
     });
     // Node looks for packages in the folders above a file, so the files are run from a folder below them.
     let copies = tempfile::tempdir_in(&home).unwrap();
-    for folder in [&sources, &self::sources("shared")] {
+    for folder in [&sources, &crate::fetched::sources("shared")] {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "mjs") {
@@ -147,65 +127,4 @@ fn settings(config: &mut Config) {
         alias("claude-3-*", "claude-opus-4-7"),
     ]);
     config.models.inline_max = 64 << 10;
-}
-
-fn sources(client: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/sdk")
-        .join(client)
-}
-
-/// A folder that `install` has filled, now or in an earlier run. It is found again only by the same pins, tools and
-/// place (virtual environments cannot be moved), and only when it was finished.
-fn fetched(
-    name: &str,
-    pins: &[PathBuf],
-    tools: &[&str],
-    needed: &str,
-    install: impl FnOnce(&Path),
-) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let homes = target.join("sdk");
-    fs::create_dir_all(&homes).unwrap();
-    let mut hasher = DefaultHasher::new();
-    homes.hash(&mut hasher);
-    for tool in tools {
-        let version = succeed(Command::new(tool).arg("--version"), needed);
-        version.stdout.hash(&mut hasher);
-    }
-    for pin in pins {
-        fs::read(pin).unwrap().hash(&mut hasher);
-    }
-    let home = homes.join(format!("{name}-{:016x}", hasher.finish()));
-    let finished = home.join("finished");
-    // Tests run in parallel, also as processes: one fetches, the others wait for it.
-    let lock = File::create(homes.join(format!("{name}.lock"))).unwrap();
-    lock.lock().unwrap();
-    if !finished.exists() {
-        if home.exists() {
-            fs::remove_dir_all(&home).unwrap();
-        }
-        fs::create_dir(&home).unwrap();
-        install(&home);
-        fs::write(finished, "").unwrap();
-    }
-    home
-}
-
-/// A skipped test is not a pass: whatever is missing fails the test, and says what is needed.
-fn succeed(command: &mut Command, needed: &str) -> Output {
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => output,
-        Ok(output) => panic!("{command:?} failed.\n{}\n{needed}", told(&output)),
-        Err(error) => panic!("{command:?}: {error}.\n{needed}"),
-    }
-}
-
-fn told(output: &Output) -> String {
-    format!(
-        "{}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }

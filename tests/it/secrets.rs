@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use foxbridge::config::Config;
+use foxbridge::{
+    config::Config,
+    translate::{ByModel, Pattern},
+    upstream::UpstreamKey,
+};
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
@@ -14,6 +18,7 @@ use crate::{
 };
 
 const CONFIGURED: &str = "sk-upstream-91d2e7b4c0";
+const LISTED: &str = "sk-listed-5fe80b13aa";
 
 /// Everything that is logged on this thread.
 #[derive(Clone, Default)]
@@ -53,20 +58,33 @@ async fn no_key_is_ever_told() {
         .with_writer(log.clone())
         .finish();
     let _logging = tracing::subscriber::set_default(subscriber);
-    let mut debugged = String::new();
+    let (mut debugged, mut debugged_list) = (String::new(), String::new());
     let mut with_key = |config: &mut Config| {
         config.upstream.api_key = Some(CONFIGURED.to_owned().into());
         debugged = format!("{config:?} {config:#?}");
+    };
+
+    let mut with_keys = |config: &mut Config| {
+        config.upstream.keys = Some(vec![UpstreamKey {
+            name: "main".to_owned(),
+            key: LISTED.to_owned().into(),
+            weight: 1,
+        }]);
+        config.models.fallbacks = ByModel::new(vec![(
+            Pattern::new("gpt-*").unwrap(),
+            vec!["kimi-k2.6".to_owned()],
+        )]);
+        debugged_list = format!("{config:?} {config:#?}");
     };
 
     let mut answers = String::new();
     for (bridge, key) in [
         (Bridge::start().await, KEY),
         (Bridge::with(&mut with_key).await, CONFIGURED),
+        (Bridge::with(&mut with_keys).await, LISTED),
     ] {
         for script in [
             "words=3",
-            "submit=401x*",
             "submit=500x*",
             "submit=resetx*",
             "submit=garbagex*",
@@ -75,6 +93,9 @@ async fn no_key_is_ever_told() {
             "task=failed",
             "open=401x*",
             "stream=cut@1x*",
+            "submit=422:no_available_modelx*",
+            // Last, because a key of a list rests from then on.
+            "submit=401x*",
         ] {
             for stream in [false, true] {
                 answers += bridge.ask(&scripted(script, stream)).await.text();
@@ -97,11 +118,18 @@ async fn no_key_is_ever_told() {
         logged.contains("/v1/chat/completions"),
         "what was logged was caught: {logged}"
     );
-    for (about, text) in [("log", logged), ("answers", answers), ("debug", debugged)] {
+    for (about, text) in [
+        ("log", logged),
+        ("answers", answers),
+        ("debug", debugged),
+        ("debug of a list", debugged_list),
+    ] {
         assert!(!text.is_empty(), "{about}");
         for secret in [
             KEY,
             CONFIGURED,
+            LISTED,
+            &LISTED[3..],
             &KEY[3..],
             &CONFIGURED[3..],
             "91d2",

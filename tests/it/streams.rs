@@ -213,7 +213,9 @@ async fn a_long_silence_is_broken_by_chunks_too() {
             silent.contains(first) && silent.contains(r#""finish_reason":null"#),
             "{body}"
         );
-        assert_eq!(body.matches(": keep-alive\n").count(), 2, "{body}");
+        // Before that, a busy machine may have been silent for a moment too.
+        let silence = body.splitn(held + 1, "data: ").last().unwrap();
+        assert_eq!(silence.matches(": keep-alive\n").count(), 2, "{body}");
     }
 }
 

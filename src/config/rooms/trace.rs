@@ -8,6 +8,7 @@ use crate::{
     config::{
         address, keys,
         parse::{self, Misfit, Parsed},
+        share::share,
     },
     traces,
 };
@@ -29,42 +30,9 @@ fn endpoint(value: &Value) -> Parsed<Uri> {
     }
 }
 
-/// From 0 to 1.
-fn share(value: &Value) -> Parsed<f64> {
-    let number = match value {
-        Value::String(_, text) => text.strip_suffix('%'),
-        _ => return Err(Misfit::hint("in quotes and with its unit")),
-    };
-    let is_plain = |text: &&str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    let number = number
-        .filter(is_plain)
-        .and_then(|text| text.parse::<f64>().ok());
-    match number {
-        Some(percent) if percent <= 100.0 => Ok(percent / 100.0),
-        _ => Err(Misfit::default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_share_has_its_unit() {
-        for (text, expected) in [("0%", 0.0), ("100%", 1.0), ("0.1%", 0.001), ("5%", 0.05)] {
-            let parsed = share(&Value::from(text)).unwrap();
-            assert!((parsed - expected).abs() < 1e-9, "{text}: {parsed}");
-        }
-        for text in [
-            "", "%", "1", "101%", "-1%", "nan%", "inf%", "1e1%", "1 %", ".",
-        ] {
-            assert!(share(&Value::from(text)).is_err(), "{text}");
-        }
-        assert!(share(&Value::from(1)).is_err());
-    }
 
     #[test]
     fn an_endpoint_is_the_start_of_a_url() {

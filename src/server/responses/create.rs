@@ -118,11 +118,13 @@ async fn make(
     };
     let begun = translate::begun(&request, &about);
     let customs = translate::customs(&request.object);
-    let kept = is_kept.then(|| {
+    let kept = if is_kept {
         let bought = Bought {
             task: accepted.identity.task.clone(),
             stream_url: accepted.pursuit.stream_url().map(str::to_owned),
             created: accepted.identity.created,
+            key: accepted.pursuit.key_name().map(str::to_owned),
+            model: None,
         };
         let kept = KeptRequest {
             begun: begun.clone(),
@@ -135,9 +137,11 @@ async fn make(
             wants_logprobs: request.wants_logprobs,
             customs: customs.clone(),
         };
-        app.ledger
-            .keep(caller, response_id(about.task), bought, kept)
-    });
+        let id = response_id(about.task);
+        Some(app.ledger.keep(caller, id, bought, kept).await)
+    } else {
+        None
+    };
     let outcome = kept.as_ref().map(|kept| kept.outcome.clone());
     if request.background
         && let Some(kept) = &kept

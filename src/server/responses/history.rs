@@ -1,10 +1,11 @@
 //! What a response goes on from.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use super::stored;
+use super::{cannot_be_found, stored};
 use crate::{
     api_error::ApiError,
+    fleet::Away,
     json::{Raw, RawObject},
     ledger::{Caller, Kept},
     openai::{Input, ResponseRequest},
@@ -27,7 +28,8 @@ pub(super) async fn earlier(
     let mut next = request.previous.as_deref().map(str::to_owned);
     let mut left = app.settings.max_body;
     while let Some(id) = next {
-        let kept = app.ledger.kept(caller, &id);
+        let kept = app.ledger.kept(caller, &id).await;
+        let kept = kept.map_err(|Away| cannot_be_found())?;
         let asked = request.previous.as_deref().unwrap_or_default();
         let kept = kept.ok_or_else(|| no_previous(asked, &id))?;
         let outcome = outcome(app, context, &kept).await?;
@@ -71,7 +73,7 @@ impl Finder {
             if found.contains_key(&id) || found.len() == MOST_RESPONSES {
                 continue;
             }
-            let Some(kept) = app.ledger.kept(caller, &id) else {
+            let Ok(Some(kept)) = app.ledger.kept(caller, &id).await else {
                 continue;
             };
             // Of one that runs, only its input can be referred to.
@@ -99,7 +101,7 @@ impl Finder {
 }
 
 /// What a response has come to that another one goes on from.
-async fn outcome(app: &App, context: &Context, kept: &Kept) -> Result<String, ApiError> {
+async fn outcome(app: &App, context: &Context, kept: &Arc<Kept>) -> Result<String, ApiError> {
     let shown = stored::look(app, context, kept).await?;
     let object = RawObject::parse(&shown).unwrap_or_default();
     match object.string("status").as_deref() {

@@ -15,7 +15,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use super::App;
 use crate::{
-    api_error::ApiError,
+    api_error::{ApiError, Retry},
     ledger::{Caller, Kept, Ledger},
     translate::{Responder, response_id},
 };
@@ -56,6 +56,18 @@ fn not_found(id: &str) -> ApiError {
     )
 }
 
+/// Where responses are kept cannot be asked just now.
+fn cannot_be_found() -> ApiError {
+    ApiError::new(
+        503,
+        "server_error",
+        "ledger_unavailable",
+        "foxbridge cannot reach the Redis that keeps responses just now. Nothing is lost and nothing was bought: ask again a \
+         little later.",
+    )
+    .with_retry(Retry::After(std::time::Duration::from_secs(1)))
+}
+
 /// A response and where it is kept, for whoever gets to know what it has come to.
 pub(super) struct Shelved {
     ledger: Ledger,
@@ -71,6 +83,13 @@ impl Shelved {
     /// Its tokens have been taken account of.
     pub(super) fn is_charged(&self) {
         self.kept.is_charged.store(true, Ordering::Relaxed);
+        if self.kept.request.background {
+            self.ledger.charge(&self.kept, 0, 0);
+        }
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     fn kept(&self) -> &Kept {

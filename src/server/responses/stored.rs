@@ -10,12 +10,13 @@ use futures_util::stream;
 use hyper::{Request, StatusCode, body::Incoming, header::HeaderValue};
 use tokio::time::{timeout, timeout_at};
 
-use super::{CANCEL, Shelved, Verb, caller, input_items, not_found, responder};
+use super::{CANCEL, Shelved, Verb, caller, cannot_be_found, input_items, not_found, responder};
 use crate::{
     api_error::{ApiError, Retry},
+    fleet::Away,
     fox::{State, Task},
     json::{RawObject, quote},
-    ledger::Kept,
+    ledger::{Kept, Ledger},
     openai::Usage,
     relay::{Context, Purpose, Told, live},
     server::{
@@ -53,15 +54,19 @@ pub(in crate::server) async fn serve(
     };
     let caller = caller(request.headers());
     if verb == Verb::Delete {
-        let forgotten = app.ledger.forget(caller, id);
+        let forgotten = app.ledger.forget(caller, id).await;
         app.ledger.flush().await;
-        return answer(
-            forgotten.then(|| deleted(id)).ok_or_else(|| not_found(id)),
-            access,
-        );
+        let deleted = match forgotten {
+            Ok(true) => Ok(deleted(id)),
+            Ok(false) => Err(not_found(id)),
+            Err(Away) => Err(cannot_be_found()),
+        };
+        return answer(deleted, access);
     }
-    let Some(kept) = app.ledger.kept(caller, id) else {
-        return refuse(&not_found(id), access);
+    let kept = match app.ledger.kept(caller, id).await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return refuse(&not_found(id), access),
+        Err(Away) => return refuse(&cannot_be_found(), access),
     };
     access.set_task(&kept.bought.task);
     access.set_model(&kept.request.model);
@@ -95,14 +100,18 @@ async fn retrieve(
         Ok((true, after)) => stream(app, context, kept, after, access),
         Ok((false, _)) => {
             let shown = look(app, &context, &kept).await;
-            charge(&kept, &access);
+            charge(&app.ledger, &kept, &access);
             answer(shown.map(reply::json), access)
         }
     }
 }
 
 /// The response as it is now; its task is asked where that is not known.
-pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<String, ApiError> {
+pub(super) async fn look(
+    app: &App,
+    context: &Context,
+    kept: &Arc<Kept>,
+) -> Result<String, ApiError> {
     let begun = &kept.request.begun;
     if let Some(outcome) = known(kept) {
         return Ok(with_outcome(begun, outcome));
@@ -111,8 +120,10 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
         return Ok(seen);
     }
     let task = &kept.bought.task;
-    let (key, parent) = (&context.key, context.parent());
-    let query = context.upstream.query(key, parent, task);
+    let mut context = context.clone();
+    context.go_on_with_key(&kept.bought);
+    let context = &context;
+    let query = context.upstream.query(&context.key, context.parent(), task);
     let report = tokio::select! {
         biased;
         report = timeout_at(context.deadline, query) => report.unwrap_or(Report::Trouble { retry_after: None }),
@@ -129,7 +140,10 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
             Err(error) if error.code.as_deref() == Some("results_missing") => {
                 match age < context.patience.deadline.as_secs() {
                     true => Ok(with_outcome(begun, running)),
-                    false => Ok(with_outcome(begun, &settle(app, kept, &failed(&error)))),
+                    false => Ok(with_outcome(
+                        begun,
+                        &settle(app, kept, &failed(&error)).await,
+                    )),
                 }
             }
             completed => completed,
@@ -137,7 +151,10 @@ pub(super) async fn look(app: &App, context: &Context, kept: &Kept) -> Result<St
         Report::Failed(failure) => {
             let ending = Ending::Failed(failure);
             let error = translate::ended(&ending, task).unwrap_or_else(|| not_found(&kept.id));
-            Ok(with_outcome(begun, &settle(app, kept, &failed(&error))))
+            Ok(with_outcome(
+                begun,
+                &settle(app, kept, &failed(&error)).await,
+            ))
         }
         Report::Unknown => Err(lost(task, 404, None)),
         // The key is at fault, not the task.
@@ -168,7 +185,7 @@ fn note_seen(kept: &Kept, shown: String) -> String {
 async fn complete(
     app: &App,
     context: &Context,
-    kept: &Kept,
+    kept: &Arc<Kept>,
     result: Option<Bytes>,
 ) -> Result<String, ApiError> {
     let task = Task {
@@ -186,7 +203,13 @@ async fn complete(
         None,
     ))
     .await?;
-    app.ledger.settled(kept);
+    let own = kept.outcome.get().cloned();
+    let first = app.ledger.settle(kept).await;
+    if own.is_some_and(|own| own != first) {
+        // Somebody has said before what it has come to, on another replica.
+        let first = String::from_utf8_lossy(&first);
+        return Ok(with_outcome(&kept.request.begun, &first));
+    }
     Ok(String::from_utf8_lossy(&completion.json).into_owned())
 }
 
@@ -218,14 +241,14 @@ fn stream(
     pursuit.speak(Dialect::Events(Box::new(events)));
     let shelved = Shelved::new(app, kept);
     reply::events(live(pursuit, move |told: Result<Told<'_>, &ApiError>| {
-        charge(shelved.kept(), &access);
+        charge(shelved.ledger(), shelved.kept(), &access);
         shelved.settle();
         access.finish(StatusCode::OK, told.err());
     }))
 }
 
 /// A background response takes account of its tokens when its end becomes known, once.
-fn charge(kept: &Kept, access: &Access) {
+fn charge(ledger: &Ledger, kept: &Kept, access: &Access) {
     let (Some(client), Some(outcome)) = (access.client(), known(kept)) else {
         return;
     };
@@ -235,15 +258,22 @@ fn charge(kept: &Kept, access: &Access) {
     let outcome = RawObject::parse(outcome).unwrap_or_default();
     let usage = outcome.object("usage").unwrap_or_default();
     let count = |name: &str| usage.get(name).and_then(|count| count.get().parse().ok());
-    client.charge(Usage {
+    let used = Usage {
         input: count("input_tokens").unwrap_or(0),
         output: count("output_tokens").unwrap_or(0),
         ..Usage::default()
-    });
+    };
+    match (ledger.fleet(), client.token_limit()) {
+        (None, _) => client.charge(used),
+        (Some(_), None) => {}
+        (Some(_), Some(limit)) => {
+            ledger.charge(kept, limit, used.input.saturating_add(used.output));
+        }
+    }
 }
 
 /// Lets go of a background response. FoxAPI documents no way to cancel a task, which goes on.
-async fn cancel(app: &App, context: &Context, kept: &Kept) -> Result<Reply, ApiError> {
+async fn cancel(app: &App, context: &Context, kept: &Arc<Kept>) -> Result<Reply, ApiError> {
     if !kept.request.background {
         return Err(ApiError::invalid_request(
             400,
@@ -262,12 +292,11 @@ async fn cancel(app: &App, context: &Context, kept: &Kept) -> Result<Reply, ApiE
             "cancelled unseen, for the upstream does not answer"
         ),
     }
-    let cancelled = r#"{"status":"cancelled"}"#;
-    let outcome = settle(app, kept, cancelled);
+    let outcome = settle(app, kept, Kept::CANCELLED).await;
     app.ledger.flush().await;
     let mut reply = reply::json(with_outcome(&kept.request.begun, &outcome));
-    if outcome == cancelled {
-        kept.cancelled.cancel();
+    if outcome == Kept::CANCELLED {
+        app.ledger.cancelled(kept).await;
         let promise = "not followed any more; the task goes on at FoxAPI and is billed";
         reply
             .headers_mut()
@@ -277,12 +306,11 @@ async fn cancel(app: &App, context: &Context, kept: &Kept) -> Result<Reply, ApiE
 }
 
 /// Notes what a response has come to, unless that is known, and gives what it has come to.
-fn settle(app: &App, kept: &Kept, outcome: &str) -> String {
-    let settled = kept
-        .outcome
+async fn settle(app: &App, kept: &Arc<Kept>, outcome: &str) -> String {
+    kept.outcome
         .get_or_init(|| Bytes::copy_from_slice(outcome.as_bytes()));
-    app.ledger.settled(kept);
-    String::from_utf8_lossy(settled).into_owned()
+    let settled = app.ledger.settle(kept).await;
+    String::from_utf8_lossy(&settled).into_owned()
 }
 
 fn known(kept: &Kept) -> Option<&str> {
@@ -290,7 +318,8 @@ fn known(kept: &Kept) -> Option<&str> {
     std::str::from_utf8(outcome).ok()
 }
 
-fn order(context: Context, kept: &Kept, purpose: Purpose) -> Order {
+fn order(mut context: Context, kept: &Kept, purpose: Purpose) -> Order {
+    context.go_on_with_key(&kept.bought);
     Order {
         context,
         model: kept.request.model.clone(),

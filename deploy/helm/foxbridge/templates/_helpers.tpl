@@ -35,14 +35,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Variables go before proxy.toml, so that ports and paths are always those of the manifest. */}}
 {{- define "foxbridge.env" -}}
-{{- with .Values.apiKeySecret }}{{ if .name }}
+{{- with .Values.apiKeySecret }}{{ if and .name .list }}
+- name: FOXBRIDGE_UPSTREAM_KEYS_FILE
+  value: /run/secrets/foxapi/{{ .list }}
+{{- else if .name }}
 - name: FOXBRIDGE_UPSTREAM_API_KEY_FILE
   value: /run/secrets/foxapi/{{ .key }}
 {{- end }}{{ end }}
 {{- if .Values.ledger.file }}
+{{- if .Values.ledger.redis.url }}{{ fail "ledger.file and ledger.redis.url: what was bought is in one place, set one of them" }}{{ end }}
 - name: FOXBRIDGE_LEDGER_STORE
   value: file:/var/lib/foxbridge/ledger
 {{- end }}
+{{- with .Values.ledger.redis }}{{ if .url }}
+- name: FOXBRIDGE_LEDGER_STORE
+  value: {{ .url | quote }}
+- name: FOXBRIDGE_LEDGER_REDIS_TOPOLOGY
+  value: {{ .topology | quote }}
+{{- if .secretName }}
+- name: FOXBRIDGE_LEDGER_REDIS_PASSWORD_FILE
+  value: /run/secrets/redis/{{ .passwordKey }}
+{{- if .caKey }}
+- name: FOXBRIDGE_LEDGER_REDIS_CA_FILE
+  value: /run/secrets/redis/{{ .caKey }}
+{{- end }}
+{{- end }}
+{{- end }}{{ end }}
 {{- with .Values.env }}
 {{ toYaml . }}
 {{- end }}
@@ -57,6 +75,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.ledger.file }}
 - {name: foxbridge-ledger, mountPath: /var/lib/foxbridge}
 {{- end }}
+{{- with .Values.ledger.redis }}{{ if and .url .secretName }}
+- {name: foxbridge-redis, mountPath: /run/secrets/redis, readOnly: true}
+{{- end }}{{ end }}
 {{- end -}}
 
 {{- define "foxbridge.volumes" -}}
@@ -70,6 +91,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: foxbridge-ledger
   emptyDir: {sizeLimit: 1Gi}
 {{- end }}
+{{- with .Values.ledger.redis }}{{ if and .url .secretName }}
+- name: foxbridge-redis
+  secret: {secretName: {{ .secretName }}{{ if $.Values.standalone }}, defaultMode: 288{{ end }}}
+{{- end }}{{ end }}
 {{- end -}}
 
 {{- define "foxbridge.alive" -}}

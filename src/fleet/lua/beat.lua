@@ -1,0 +1,18 @@
+-- A replica says that it lives, and hears who else does.
+-- KEYS: beats, secret, cancelled. ARGV: replica, secret, how long a replica lives without a word in us, whether it leaves.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local lives = tonumber(ARGV[3])
+if ARGV[4] == '1' then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  return {}
+end
+local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - lives)
+redis.call('SET', KEYS[2], ARGV[2], 'NX')
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 10 * lives)
+local living = redis.call('ZRANGE', KEYS[1], 0, -1)
+local answer = { redis.call('GET', KEYS[2]), tostring(is_new), tostring(#living) }
+for _, replica in ipairs(living) do answer[#answer + 1] = replica end
+for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do answer[#answer + 1] = id end
+return answer

@@ -1,0 +1,3 @@
+-- Forgets a response.
+-- KEYS: the response.
+return { tostring(redis.call('DEL', KEYS[1])) }

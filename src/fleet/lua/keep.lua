@@ -1,0 +1,5 @@
+-- Keeps a response, unless it is kept already, and gives the one that is.
+-- KEYS: the response. ARGV: record, how long it is kept in ms.
+if redis.call('HSETNX', KEYS[1], 'record', ARGV[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+local known = redis.call('HMGET', KEYS[1], 'record', 'outcome', 'charged')
+return { known[1], known[2] or '', known[3] or '' }

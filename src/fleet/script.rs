@@ -1,0 +1,48 @@
+//! What is asked of Redis: each question is one script, which sees and changes the keys of one caller at once.
+
+use std::sync::LazyLock;
+
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+/// A Lua script and the name that Redis has for it.
+pub struct Script {
+    pub(super) text: String,
+    pub(super) sha: String,
+}
+
+impl Script {
+    fn new(parts: &[&str]) -> Self {
+        let text = parts.concat();
+        // Redis names scripts by their SHA-1; nothing depends on nobody being able to forge one.
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+        let sha = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        Self {
+            sha: sha.collect(),
+            text,
+        }
+    }
+}
+
+const BUCKET: &str = include_str!("lua/bucket.lua");
+
+pub static ENTER: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/enter.lua")]));
+pub static CLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/claim.lua")]));
+pub(super) static APPLY: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/apply.lua")]));
+pub(super) static BEAT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("lua/beat.lua")]));
+pub(super) static CANCEL: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("lua/cancel.lua")]));
+pub static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lua/keep.lua")]));
+pub static FIND: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("lua/find.lua")]));
+pub static SETTLE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("lua/settle.lua")]));
+pub static FORGET: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("lua/forget.lua")]));
+
+/// Those that requests wait for. A server that has them loaded answers the first of each as fast as the others.
+pub(super) fn of_requests() -> [&'static Script; 7] {
+    [&ENTER, &CLAIM, &APPLY, &KEEP, &FIND, &SETTLE, &FORGET]
+}
