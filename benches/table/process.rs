@@ -10,13 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::Fault;
 
 /// How long a process may take to be ready.
 const START: Duration = Duration::from_secs(10);
+/// How long it may take to end.
+const END: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A server of the table; killed when dropped.
+/// A server of the table; stopped when dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -80,6 +84,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // One that ends in good order writes down what it has seen of itself, if it was built for that.
+        if let Ok(process) = i32::try_from(self.child.id())
+            && let Some(process) = Pid::from_raw(process)
+        {
+            let _ = kill_process(process, Signal::TERM);
+        }
+        let began = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < END {
+            thread::sleep(LOOK_AGAIN);
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
