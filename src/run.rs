@@ -146,6 +146,9 @@ impl Proxy {
             never = self.reload.run() => match never {},
         }
         self.ledger.flush().await;
+        if let Some(fleet) = self.ledger.fleet() {
+            fleet.flush().await;
+        }
         if let Some(sender) = sender {
             sender.finish().await;
         }

@@ -1,13 +1,18 @@
 use std::{collections::HashMap, time::Instant};
 
+use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use super::Tag;
 
 /// The most rows that one script changes, because Redis does nothing else meanwhile.
 const MOST_ROWS: usize = 256;
 
-/// Something that Redis is to be told and that nobody waits for. All of it may be told twice, but for [`Effect::Give`].
+/// The most kept responses that one script changes, whose texts can be large.
+const MOST_KEPT: usize = 16;
+
+/// Something that Redis is to be told. All of it may be told twice, but for [`Effect::Give`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// What has become of the row with this id, in this place.
@@ -22,6 +27,26 @@ pub enum Effect {
         limit: u32,
         amount: f64,
     },
+    /// A response is kept from now on.
+    Keep(Keep),
+    /// What a kept response has come to, unless that is known, and for how long it is kept then in ms.
+    Settle {
+        kept: String,
+        outcome: Bytes,
+        age: u64,
+    },
+}
+
+/// A response that is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keep {
+    /// How its key ends.
+    pub kept: String,
+    pub record: String,
+    /// How long, in ms.
+    pub age: u64,
+    /// The id of the one that it goes on from, or nothing.
+    pub previous: String,
 }
 
 /// What has become of a row.
@@ -53,13 +78,17 @@ pub(super) struct Pending {
 }
 
 /// What Redis is to be told of one caller.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Changes {
     rows: HashMap<(String, String), Fate>,
     give: f64,
     limit: u32,
     leave: Vec<String>,
     charge: Vec<(String, f64)>,
+    keep: Vec<Keep>,
+    settle: Vec<(String, Bytes, u64)>,
+    /// Who waits until all this has been told.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Pending {
@@ -116,11 +145,18 @@ impl Pending {
                         false => self.has_dropped = true,
                     }
                 }
+                Effect::Keep(keep) => changes.keep.push(keep),
+                Effect::Settle { kept, outcome, age } => changes.settle.push((kept, outcome, age)),
             }
         }
         if changes.is_empty() {
             self.callers.remove(&tag);
         }
+    }
+
+    /// Has somebody know when everything of this caller so far has been told.
+    pub(super) fn wait(&mut self, tag: Tag, told: oneshot::Sender<()>) {
+        self.callers.entry(tag).or_default().waiting.push(told);
     }
 
     /// Takes changes of so many callers, and some rows of each.
@@ -143,7 +179,8 @@ impl Pending {
     }
 
     /// Takes back what could not be told, unless something newer is known. Nobody knows whether it was told after all, so
-    /// that tokens are not given a second time.
+    /// that tokens are not given a second time. Texts of responses would take too much room: whoever waits for one to be
+    /// kept keeps it himself, and what one has come to its task knows.
     pub(super) fn put_back(&mut self, tag: Tag, failed: Changes) {
         let changes = self.callers.entry(tag).or_default();
         for (row, fate) in failed.rows {
@@ -163,7 +200,13 @@ impl Pending {
 
 impl Changes {
     fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.give == 0.0 && self.leave.is_empty() && self.charge.is_empty()
+        self.rows.is_empty()
+            && self.give == 0.0
+            && self.leave.is_empty()
+            && self.charge.is_empty()
+            && self.keep.is_empty()
+            && self.settle.is_empty()
+            && self.waiting.is_empty()
     }
 
     /// Whether there is one more row, and whether this one was dropped.
@@ -189,12 +232,19 @@ impl Changes {
 
     /// What is more than one script does.
     fn split_off(&mut self) -> Option<Self> {
-        if self.rows.len() <= MOST_ROWS {
+        if self.rows.len() <= MOST_ROWS
+            && self.keep.len() <= MOST_KEPT
+            && self.settle.len() <= MOST_KEPT
+        {
             return None;
         }
         let surplus: Vec<_> = self.rows.keys().skip(MOST_ROWS).cloned().collect();
         let mut rest = Self {
             limit: self.limit,
+            keep: self.keep.split_off(self.keep.len().min(MOST_KEPT)),
+            settle: self.settle.split_off(self.settle.len().min(MOST_KEPT)),
+            // They wait for the last of it.
+            waiting: std::mem::take(&mut self.waiting),
             ..Self::default()
         };
         for row in surplus {
@@ -205,8 +255,16 @@ impl Changes {
         Some(rest)
     }
 
-    /// The keys that the script needs, and what it is told.
-    pub(super) fn told(&self, tag: Tag) -> (Vec<String>, String) {
+    /// All of it has been told.
+    pub(super) fn done(self) {
+        for waiting in self.waiting {
+            // Whoever has lost patience is not there any more.
+            let _ = waiting.send(());
+        }
+    }
+
+    /// The keys that the script needs, what it is told, and the texts that this names by number.
+    pub(super) fn told(&self, tag: Tag) -> (Vec<String>, String, Vec<&str>) {
         let mut keys: Vec<String> = [ORDER, TOKENS, PLACES].map(|end| tag.key(end)).into();
         let (mut put, mut deliver, mut remove) = (Vec::new(), Vec::new(), Vec::new());
         for ((place, id), fate) in &self.rows {
@@ -231,11 +289,32 @@ impl Changes {
             keys.push(tag.key(kept));
             charge.push(json!([keys.len(), amount]));
         }
+        let (mut keep, mut settle) = (Vec::new(), Vec::new());
+        let mut texts: Vec<&str> = Vec::new();
+        for Keep {
+            kept,
+            record,
+            age,
+            previous,
+        } in &self.keep
+        {
+            keys.push(tag.key(kept));
+            texts.push(record);
+            keep.push(json!([keys.len(), texts.len(), age, previous]));
+        }
+        for (kept, outcome, age) in &self.settle {
+            let Ok(outcome) = std::str::from_utf8(outcome) else {
+                continue;
+            };
+            keys.push(tag.key(kept));
+            texts.push(outcome);
+            settle.push(json!([keys.len(), texts.len(), age]));
+        }
         let effects = json!({
             "put": put, "deliver": deliver, "remove": remove, "leave": self.leave,
-            "give": self.give, "tokens": self.limit, "charge": charge,
+            "give": self.give, "tokens": self.limit, "charge": charge, "keep": keep, "settle": settle,
         });
-        (keys, effects.to_string())
+        (keys, effects.to_string(), texts)
     }
 }
 
@@ -288,7 +367,7 @@ mod tests {
         let [(TAG, changes)] = &taken[..] else {
             panic!("{taken:?}");
         };
-        let (keys, told) = changes.told(TAG);
+        let (keys, told, _) = changes.told(TAG);
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert_eq!(keys.len(), 6);
         assert_eq!(told["remove"][0][1], "1");
@@ -331,6 +410,44 @@ mod tests {
             (changes.rows.len(), changes.give, changes.leave.len()),
             (3, 0.0, 1)
         );
+    }
+
+    #[test]
+    fn whoever_waits_hears_when_all_of_it_was_told() {
+        let mut pending = Pending::new(10);
+        let keep = |number: usize| {
+            Effect::Keep(Keep {
+                kept: format!("s{number}"),
+                record: format!("record {number}"),
+                age: 1000,
+                previous: String::new(),
+            })
+        };
+        pending.add(TAG, (0..=MOST_KEPT).map(keep));
+        let (told, mut is_told) = oneshot::channel();
+        pending.wait(TAG, told);
+        let (_, first) = pending.take(1).pop().unwrap();
+        let (keys, effects, texts) = first.told(TAG);
+        let effects: serde_json::Value = serde_json::from_str(&effects).unwrap();
+        assert_eq!(effects["keep"][1], json!([5, 2, 1000, ""]));
+        assert_eq!((keys[4].as_str(), texts[1]), (&*TAG.key("s1"), "record 1"));
+        assert_eq!(texts.len(), MOST_KEPT);
+        first.done();
+        is_told.try_recv().expect_err("one is yet to be told");
+        pending.written();
+        let (_, last) = pending.take(1).pop().unwrap();
+        last.done();
+        is_told.try_recv().unwrap();
+
+        // Whoever waits for what could not be told is not kept waiting.
+        pending.add(TAG, [keep(0)]);
+        let (told, mut is_told) = oneshot::channel();
+        pending.wait(TAG, told);
+        let (_, failed) = pending.take(1).pop().unwrap();
+        pending.put_back(TAG, failed);
+        pending.written();
+        is_told.try_recv().unwrap_err();
+        assert!(pending.is_empty());
     }
 
     #[test]

@@ -1,18 +1,26 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Effect, Fleet, Tag};
+use super::{Away, Effect, Fleet, Tag};
 
-/// What one request has to do with Redis. What only matters at its end is told at once, when the last clone is dropped.
+/// What one request has to do with Redis. What only matters at its end is told in one, when the last clone is dropped.
 #[derive(Clone)]
 pub struct Errand(Arc<Inner>);
 
 struct Inner {
     fleet: Fleet,
     tag: Tag,
-    at_end: Mutex<Vec<Effect>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// Whether more is to come that goes together with what is noted now.
+    is_held: bool,
+    held: Vec<Effect>,
+    at_end: Vec<Effect>,
 }
 
 impl Errand {
@@ -20,7 +28,7 @@ impl Errand {
         Self(Arc::new(Inner {
             fleet: fleet.clone(),
             tag,
-            at_end: Mutex::default(),
+            noted: Mutex::default(),
         }))
     }
 
@@ -35,20 +43,63 @@ impl Errand {
 
     /// To be told as soon as can be.
     pub fn note(&self, effect: Effect) {
-        self.0.fleet.note(self.0.tag, [effect]);
+        let mut noted = self.0.noted();
+        match noted.is_held {
+            true => noted.held.push(effect),
+            false => {
+                drop(noted);
+                self.0.fleet.note(self.0.tag, [effect]);
+            }
+        }
     }
 
     /// To be told when the request has come to its end.
     pub fn note_at_end(&self, effect: Effect) {
-        let mut at_end = self.0.at_end.lock().unwrap_or_else(PoisonError::into_inner);
-        at_end.push(effect);
+        self.0.noted().at_end.push(effect);
+    }
+
+    /// What is noted from now on waits for more that is told together with it, or for the request's end.
+    pub fn hold(&self) {
+        self.0.noted().is_held = true;
+    }
+
+    /// Nothing more is to come.
+    pub fn release(&self) {
+        let held = self.0.take_held();
+        if !held.is_empty() {
+            self.0.fleet.note(self.0.tag, held);
+        }
+    }
+
+    /// Tells this together with what was held.
+    ///
+    /// # Errors
+    /// When Redis does not say in time that it knows of it; see [`Fleet::tell`].
+    pub async fn tell(&self, effect: Effect) -> Result<(), Away> {
+        let mut effects = self.0.take_held();
+        effects.push(effect);
+        self.0.fleet.tell(self.0.tag, effects).await
+    }
+}
+
+impl Inner {
+    fn take_held(&self) -> Vec<Effect> {
+        let mut noted = self.noted();
+        noted.is_held = false;
+        std::mem::take(&mut noted.held)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let effects = self.at_end.get_mut();
-        let effects = std::mem::take(effects.unwrap_or_else(PoisonError::into_inner));
+        let noted = self.noted.get_mut();
+        let mut noted = std::mem::take(noted.unwrap_or_else(PoisonError::into_inner));
+        let mut effects = noted.held;
+        effects.append(&mut noted.at_end);
         if !effects.is_empty() {
             self.fleet.note(self.tag, effects);
         }

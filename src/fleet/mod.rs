@@ -15,7 +15,7 @@ pub mod script;
 mod settings;
 mod writer;
 
-pub use effects::{ANCHOR, Effect, Fate, ORDER, PLACES, REQUESTS, TOKENS};
+pub use effects::{ANCHOR, Effect, Fate, Keep, ORDER, PLACES, REQUESTS, TOKENS};
 pub use errand::Errand;
 pub use script::Script;
 pub use settings::{Address, IfUnavailable, Settings, Topology};
@@ -34,7 +34,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ring::{digest, hmac};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, oneshot, watch},
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -234,6 +234,30 @@ impl Fleet {
     pub fn note(&self, tag: Tag, effects: impl IntoIterator<Item = Effect>) {
         self.0.state.pending().add(tag, effects);
         self.0.state.woken.notify_one();
+    }
+
+    /// The same, and resolves when it has been told.
+    ///
+    /// # Errors
+    /// When it does not say so in time. Responses are not kept then; all else is told later.
+    pub async fn tell(&self, tag: Tag, effects: Vec<Effect>) -> Result<(), Away> {
+        let state = &self.0.state;
+        let is_text = |effect: &Effect| matches!(effect, Effect::Keep(_) | Effect::Settle { .. });
+        if self.is_away() {
+            self.note(tag, effects.into_iter().filter(|effect| !is_text(effect)));
+            return Err(Away);
+        }
+        let (told, is_told) = oneshot::channel();
+        {
+            let mut pending = state.pending();
+            pending.add(tag, effects);
+            pending.wait(tag, told);
+        }
+        state.woken.notify_one();
+        match timeout(state.settings.timeout, is_told).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Away),
+        }
     }
 
     /// Whether this replica has said lately that it lives.

@@ -10,7 +10,7 @@ const BATCH: usize = 128;
 /// After a failure, so that the keeper gets to hear of it.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Tells Redis what nobody waits for: what comes while it is being told something goes together the next time.
+/// Tells Redis what was noted: what comes while it is being told something goes together the next time.
 pub(super) async fn write(state: &State) {
     let mut is_up = state.is_up.subscribe();
     loop {
@@ -32,8 +32,9 @@ pub(super) async fn write(state: &State) {
         {
             let mut pending = state.pending();
             for ((tag, changes), told) in batch.into_iter().zip(told) {
-                if told.is_err() {
-                    pending.put_back(tag, changes);
+                match told {
+                    Ok(()) => changes.done(),
+                    Err(Away) => pending.put_back(tag, changes),
                 }
             }
             pending.written();
@@ -45,10 +46,11 @@ pub(super) async fn write(state: &State) {
 }
 
 async fn tell(state: &State, tag: Tag, changes: &Changes) -> Result<(), Away> {
-    let (keys, effects) = changes.told(tag);
+    let (keys, effects, texts) = changes.told(tag);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let lives = state.settings.max_age.as_millis().to_string();
     let most = state.settings.max_rows.to_string();
-    let arguments = [effects.as_str(), &lives, &most];
+    let mut arguments = vec![effects.as_str(), &lives, &most];
+    arguments.extend(texts);
     state.run(&script::APPLY, &keys, &arguments).await.map(drop)
 }

@@ -148,15 +148,12 @@ impl Ledger {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Resolves when everything so far is in the file, as far as it can be written.
+    /// Resolves when everything so far is in the file, as far as it can be written. Redis is waited for where that matters.
     pub async fn flush(&self) {
         let written = self.rows().written();
         if let Some(written) = written {
             // What cannot be written has been logged.
             let _ = written.await;
-        }
-        if let Some(fleet) = &self.fleet {
-            fleet.flush().await;
         }
     }
 

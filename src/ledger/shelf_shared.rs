@@ -19,10 +19,13 @@ use super::{
     rows::Rows,
     shelf::UNSETTLED,
 };
-use crate::fleet::{Away, Effect, Fleet, Listener, Tag, script};
+use crate::fleet::{Away, Effect, Errand, Fleet, Keep, Listener, Tag, script};
 
 /// How many responses it is known of what they were a moment ago.
 const MOST_SEEN: usize = 1024;
+
+/// How many bytes of a conversation Redis gives at once, which does nothing else meanwhile.
+const AHEAD: usize = 4 << 20;
 
 /// What this replica knows of responses that Redis has.
 #[derive(Default)]
@@ -33,9 +36,12 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    fn add(&mut self, kept: &Arc<Kept>) {
+    /// Takes up a response that Redis has.
+    fn add(&mut self, mut kept: Kept) -> Arc<Kept> {
+        kept.seen = self.seen(&kept.id);
+        let kept = Arc::new(kept);
         if !kept.is_running() {
-            return;
+            return kept;
         }
         if self.kept.len() > MOST_SEEN {
             self.kept
@@ -43,7 +49,8 @@ impl Followed {
         }
         let all = self.kept.entry(kept.id.clone()).or_default();
         all.retain(|kept| kept.strong_count() > 0);
-        all.push(Arc::downgrade(kept));
+        all.push(Arc::downgrade(&kept));
+        kept
     }
 
     fn seen(&mut self, id: &str) -> Seen {
@@ -55,22 +62,46 @@ impl Followed {
 }
 
 impl Ledger {
-    /// Keeps a response for its caller, and gives the one that is kept: the same, if this request has come before.
+    /// What a request has to do with Redis, where there is a fleet, and nothing has begun it.
+    pub fn errand(&self, caller: Caller<'_>) -> Option<Errand> {
+        let fleet = self.fleet.as_ref()?;
+        Some(Errand::new(fleet, Tag::of(self.owner(caller).0)))
+    }
+
+    /// Keeps a response for its caller, and gives the one that is kept: the same, if this request has come before. Where
+    /// there is a fleet, together with what `errand` has held; `is_new`: nobody can have kept it before.
     pub async fn keep(
         &self,
         caller: Caller<'_>,
         id: String,
         bought: Bought,
         request: KeptRequest,
+        is_new: bool,
+        errand: Option<&Errand>,
     ) -> Arc<Kept> {
         let kept = Kept::new(id, self.owner(caller), bought, request);
-        let Some(fleet) = &self.fleet else {
+        let (Some(fleet), Some(errand)) = (&self.fleet, errand) else {
             return self.shelf().keep(kept);
         };
-        let (key, record) = (self.key(&kept.owner, &kept.id), kept.written());
         let age = milliseconds(self.longest(kept.is_running()));
-        match fleet.run(&script::KEEP, &[&key], &[&record, &age]).await {
-            Ok(known) => match self.read(&kept.id, known) {
+        if is_new {
+            let keep = Effect::Keep(Keep {
+                kept: place(&kept.id),
+                record: kept.written(),
+                age,
+                previous: kept.request.previous.clone().unwrap_or_default(),
+            });
+            return match errand.tell(keep).await {
+                Ok(()) => self.followed().add(kept),
+                Err(Away) => self.shelf().keep(kept),
+            };
+        }
+        errand.release();
+        let (key, record) = (self.key(&kept.owner, &kept.id), kept.written());
+        let previous = kept.request.previous.as_deref().unwrap_or_default();
+        let told = [&*record, &age.to_string(), previous];
+        match fleet.run(&script::KEEP, &[&key], &told).await {
+            Ok(known) => match self.read(&kept.id, &known) {
                 Some(known) => known,
                 None => self.shelf().keep(kept),
             },
@@ -87,15 +118,9 @@ impl Ledger {
         let Some(fleet) = &self.fleet else {
             return Ok(self.shelf().find(owner, id));
         };
-        let key = self.key(&owner, id);
-        let ages = [false, true].map(|is_running| milliseconds(self.longest(is_running)));
-        let known = fleet
-            .run(&script::FIND, &[&key], &[&ages[0], &ages[1]])
-            .await;
-        if let Ok(known) = &known
-            && let Some(known) = self.read(id, known.clone())
-        {
-            return Ok(Some(known));
+        let known = self.find(fleet, &owner, &[id], 0).await;
+        if let Some(known) = known.as_ref().ok().and_then(|known| known.get(id)) {
+            return Ok(Some(known.clone()));
         }
         // It may have been made while Redis was away.
         let here = self.shelf().find(owner, id);
@@ -105,10 +130,60 @@ impl Ledger {
         }
     }
 
-    /// What a response has come to is known now. Nobody waits for it to be kept: it can be asked of its task again.
-    pub fn settled(&self, kept: &Arc<Kept>) {
-        if self.fleet.is_none() {
+    /// Some of a caller's responses by id, for whoever is about to look at each of them; with `and_before` those that they go
+    /// on from too. None of them need be there: [`Ledger::kept`] is asked for what is not.
+    pub async fn ahead(
+        &self,
+        caller: Caller<'_>,
+        ids: &[&str],
+        and_before: bool,
+    ) -> HashMap<String, Arc<Kept>> {
+        let Some(fleet) = self.fleet.as_ref().filter(|_| !ids.is_empty()) else {
+            return HashMap::new();
+        };
+        let room = if and_before { AHEAD } else { 0 };
+        let found = self.find(fleet, &self.owner(caller), ids, room).await;
+        found.unwrap_or_default()
+    }
+
+    async fn find(
+        &self,
+        fleet: &Fleet,
+        owner: &Hash,
+        ids: &[&str],
+        room: usize,
+    ) -> Result<HashMap<String, Arc<Kept>>, Away> {
+        let keys: Vec<String> = ids.iter().map(|id| self.key(owner, id)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let age = |is_running| milliseconds(self.longest(is_running)).to_string();
+        let told = [age(false), age(true), room.to_string()];
+        let told = told.each_ref().map(String::as_str);
+        let found = fleet.run(&script::FIND, &keys, &told).await?;
+        let found = found.chunks_exact(4).filter_map(|found| {
+            let (id, known) = found.split_first()?;
+            Some((id.clone(), self.read(id, known)?))
+        });
+        Ok(found.collect())
+    }
+
+    /// What a response has come to is known now. Nobody waits for it to be kept: it can be asked of its task again. Where
+    /// there is a fleet it is told at the end of its request, which `errand` is.
+    pub fn settled(&self, kept: &Arc<Kept>, errand: Option<&Errand>) {
+        let Some(fleet) = &self.fleet else {
             return self.shelf().settled(kept);
+        };
+        if let (Some(errand), Some(outcome)) = (errand, kept.outcome.get())
+            && kept.size() <= self.keeping.max_size
+        {
+            self.shelf().settled(kept);
+            if !fleet.is_away() {
+                errand.note_at_end(Effect::Settle {
+                    kept: place(&kept.id),
+                    outcome: outcome.clone(),
+                    age: milliseconds(self.longest(false)),
+                });
+            }
+            return;
         }
         let (ledger, kept) = (self.clone(), kept.clone());
         if let Ok(runtime) = Handle::try_current() {
@@ -137,7 +212,7 @@ impl Ledger {
             return outcome;
         }
         let key = self.key(&kept.owner, &kept.id);
-        let age = milliseconds(self.longest(false));
+        let age = milliseconds(self.longest(false)).to_string();
         let first = fleet.run(&script::SETTLE, &[&key], &[text, &age]).await;
         self.shelf().settled(kept);
         match first.map(|first| first.into_iter().next()) {
@@ -172,14 +247,16 @@ impl Ledger {
     }
 
     /// Takes account of a response's tokens, once for all replicas. Only where there is a fleet.
-    pub fn charge(&self, kept: &Kept, limit: u32, tokens: u64) {
-        if let Some(fleet) = &self.fleet {
-            let charge = Effect::Charge {
-                kept: format!("s{}", kept.id),
-                limit,
-                amount: tokens as f64,
-            };
-            fleet.note(Tag::of(kept.owner.0), [charge]);
+    pub fn charge(&self, kept: &Kept, limit: u32, tokens: u64, errand: Option<&Errand>) {
+        let charge = Effect::Charge {
+            kept: place(&kept.id),
+            limit,
+            amount: tokens as f64,
+        };
+        match (errand, &self.fleet) {
+            (Some(errand), _) => errand.note_at_end(charge),
+            (None, Some(fleet)) => fleet.note(Tag::of(kept.owner.0), [charge]),
+            (None, None) => {}
         }
     }
 
@@ -189,18 +266,16 @@ impl Ledger {
         Ok(forgotten.first().is_some_and(|count| count == "1"))
     }
 
-    fn read(&self, id: &str, known: Vec<String>) -> Option<Arc<Kept>> {
-        let mut known = known.into_iter();
-        let record: Record = serde_json::from_str(&known.next()?).ok()?;
-        let outcome = known.next().filter(|outcome| !outcome.is_empty());
-        let is_charged = known.next().is_some_and(|charged| !charged.is_empty());
-        let mut kept = record.into_kept(id.to_owned(), outcome);
+    fn read(&self, id: &str, known: &[String]) -> Option<Arc<Kept>> {
+        let [record, outcome, charged] = known else {
+            return None;
+        };
+        let record: Record = serde_json::from_str(record).ok()?;
+        let outcome = Some(outcome).filter(|outcome| !outcome.is_empty()).cloned();
+        let is_charged = !charged.is_empty();
+        let kept = record.into_kept(id.to_owned(), outcome);
         kept.is_charged.store(is_charged, Ordering::Relaxed);
-        let mut followed = self.followed();
-        kept.seen = followed.seen(id);
-        let kept = Arc::new(kept);
-        followed.add(&kept);
-        Some(kept)
+        Some(self.followed().add(kept))
     }
 
     pub(super) fn owner(&self, Caller(caller): Caller<'_>) -> Hash {
@@ -211,7 +286,7 @@ impl Ledger {
     }
 
     fn key(&self, owner: &Hash, id: &str) -> String {
-        Tag::of(owner.0).key(&format!("s{id}"))
+        Tag::of(owner.0).key(&place(id))
     }
 
     fn longest(&self, is_running: bool) -> Duration {
@@ -236,8 +311,13 @@ impl Ledger {
     }
 }
 
-fn milliseconds(duration: Duration) -> String {
-    duration.as_millis().max(1).to_string()
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_millis().max(1) as u64
+}
+
+/// How the key of a response ends.
+fn place(id: &str) -> String {
+    format!("s{id}")
 }
 
 /// Holds nothing, so that a ledger that nobody uses any more is gone.

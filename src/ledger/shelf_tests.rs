@@ -48,7 +48,7 @@ fn keep(ledger: &Ledger, caller: Caller, id: &str, input: &str) -> Arc<Kept> {
         wants_logprobs: false,
         customs: Vec::new(),
     };
-    at_once(ledger.keep(caller, id.to_owned(), bought, request))
+    at_once(ledger.keep(caller, id.to_owned(), bought, request, true, None))
 }
 
 /// In memory nothing is waited for.
@@ -68,7 +68,7 @@ fn settle(ledger: &Ledger, kept: &Arc<Kept>, outcome: &'static str) {
     kept.outcome
         .set(Bytes::from_static(outcome.as_bytes()))
         .unwrap();
-    ledger.settled(kept);
+    ledger.settled(kept, None);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn what_was_used_longest_ago_makes_room() {
     let kept = keep(&ledger, ANN, "resp_long", "[]");
     let outcome = Bytes::from(vec![b' '; 3 * OVERHEAD]);
     kept.outcome.set(outcome).unwrap();
-    ledger.settled(&kept);
+    ledger.settled(&kept, None);
     assert!(!known(9) && find(&ledger, ANN, "resp_long").is_some());
     forget(&ledger, ANN, "resp_long");
     let shelf = ledger.shelf();
@@ -142,7 +142,7 @@ fn what_turns_out_too_large_takes_nobody_with_it() {
     let kept = keep(&ledger, ANN, "resp_large", "[]");
     let outcome = Bytes::from(vec![b' '; 6 * OVERHEAD]);
     kept.outcome.set(outcome).unwrap();
-    ledger.settled(&kept);
+    ledger.settled(&kept, None);
     assert!(find(&ledger, ANN, "resp_large").is_none() && find(&ledger, BOB, "resp_bob").is_some());
 }
 

@@ -153,6 +153,16 @@ impl Access {
         self.0.errand.as_ref()
     }
 
+    /// What becomes of its purchase is told with more that is to come; `begin` gives the errand if there is none yet.
+    pub(super) fn hold(&mut self, begin: impl FnOnce() -> Option<Errand>) {
+        if self.0.errand.is_none() {
+            self.0.errand = begin();
+        }
+        if let Some(errand) = &self.0.errand {
+            errand.hold();
+        }
+    }
+
     /// It buys what other replicas do not know of.
     pub(super) fn set_unnoted(&mut self) {
         self.0.is_unnoted = true;

@@ -134,6 +134,8 @@ pub(super) struct Accepted {
     pub(super) headers: HeaderMap,
     /// The tokens that its client has taken for it, if these are limited and it was bought just now.
     pub(super) reserved: Option<Reserved>,
+    /// Whether the request has found the task that it bought before.
+    pub(super) is_found: bool,
 }
 
 /// What a request wants.
@@ -231,6 +233,7 @@ pub(super) async fn accept(
         follows,
         headers,
         reserved: purchase.reserved,
+        is_found: purchase.is_found,
     })
 }
 

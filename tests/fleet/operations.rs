@@ -128,17 +128,64 @@ async fn at_most_four_operations_a_request_with_limits_of_all_kinds() {
             2.0,
             4.0,
         ),
-        // To keep it, and what it has come to, are two more.
+        // That it is kept goes together with what was bought, and what it has come to with the end.
         (
             "a response that is kept",
             many(response("words=3", json!({}))),
+            3.0,
             4.0,
-            6.0,
+        ),
+        (
+            "a stream of events that is kept",
+            many(response("words=3", json!({ "stream": true }))),
+            3.0,
+            4.0,
+        ),
+        (
+            "a background response",
+            many(response("words=3", json!({ "background": true }))),
+            3.0,
+            4.0,
         ),
     ];
     for (what, requests, least, most) in cases {
         let asked = operations(&fleet, what, &requests).await;
         assert!((least..=most).contains(&asked), "{what}: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_continues_another_takes_one_operation_more() {
+    let keys = Keys::of_anna(LIMITS);
+    let fleet = keys.fleet(&[]).await;
+    let mut last = json!(null);
+    for turn in 1..=8 {
+        let script = format!("id=turn-{turn} words=3");
+        let next = response(&script, json!({ "previous_response_id": last }));
+        let answer = fleet.ask(&by_anna(next)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        last = answer.json()["id"].clone();
+    }
+    // However long the conversation is, and whichever replica has which part of it.
+    let next = response("id=next words=3", json!({ "previous_response_id": last }));
+    let requests = vec![by_anna(next); 100];
+    let asked = operations(&fleet, "a response that continues eight others", &requests).await;
+    assert!((4.0..=5.0).contains(&asked), "{asked}");
+    let requests = fleet.journal().requests;
+    let submits = requests
+        .iter()
+        .rev()
+        .filter(|request| request.method == "POST");
+    let submits: Vec<String> = submits
+        .take(100)
+        .map(|submit| String::from_utf8_lossy(&submit.body).into_owned())
+        .collect();
+    for turn in 1..=8 {
+        let said = format!("id=turn-{turn} ");
+        assert!(
+            submits.iter().all(|submit| submit.contains(&said)),
+            "{said}"
+        );
     }
 }
 

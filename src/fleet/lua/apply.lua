@@ -1,6 +1,6 @@
 -- What has become of a caller's requests, all that came together.
 -- KEYS: order, tokens, places, and then the keys that effects name by number. ARGV: the effects as JSON, how long rows
--- live in ms, most rows of a caller.
+-- live in ms, most rows of a caller, and then the texts that effects name by number.
 local now = now_us()
 local order = KEYS[1]
 local lives = tonumber(ARGV[2])
@@ -50,6 +50,21 @@ if surplus > 0 then
     local of, id = string.match(member, '^(.*) (.*)$')
     redis.call('HDEL', of, id)
     redis.call('ZREM', order, member)
+  end
+end
+for _, keep in ipairs(effects.keep) do
+  local kept = KEYS[keep[1]]
+  if redis.call('HSETNX', kept, 'record', ARGV[3 + keep[2]]) == 1 then
+    if keep[4] ~= '' then redis.call('HSET', kept, 'previous', keep[4]) end
+    redis.call('PEXPIRE', kept, keep[3])
+  end
+end
+-- Whoever says first what it has come to is right.
+for _, settle in ipairs(effects.settle) do
+  local kept = KEYS[settle[1]]
+  if redis.call('EXISTS', kept) == 1 then
+    redis.call('HSETNX', kept, 'outcome', ARGV[3 + settle[2]])
+    redis.call('PEXPIRE', kept, settle[3])
   end
 end
 for _, place in ipairs(effects.leave) do redis.call('HDEL', KEYS[3], place) end

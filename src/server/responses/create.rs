@@ -107,6 +107,10 @@ async fn make(
         chat: &chat.body,
         reasoning: request.wants_summary(),
     };
+    if is_kept {
+        // That it is kept is told together with what was bought.
+        access.hold(|| app.ledger.errand(caller));
+    }
     let accepted = chat::accept(app, context, claim, wanted, access).await;
     let mut accepted = accepted.map_err(|error| in_own_words(error, &chat))?;
     // A background response is a stream upstream, whatever its client waits for.
@@ -138,7 +142,9 @@ async fn make(
             customs: customs.clone(),
         };
         let id = response_id(about.task);
-        Some(app.ledger.keep(caller, id, bought, kept).await)
+        let (is_new, errand) = (!accepted.is_found, access.errand());
+        let kept = app.ledger.keep(caller, id, bought, kept, is_new, errand);
+        Some(kept.await)
     } else {
         None
     };
@@ -157,7 +163,7 @@ async fn make(
             customs,
             outcome: outcome.unwrap_or_else(Outcome::default),
         },
-        shelved: kept.map(|kept| Shelved::new(app, kept)),
+        shelved: kept.map(|kept| Shelved::new(app, kept, access.errand())),
         is_background: request.background,
         accepted,
     })

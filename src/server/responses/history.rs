@@ -27,8 +27,12 @@ pub(super) async fn earlier(
     let mut newest_first = Vec::new();
     let mut next = request.previous.as_deref().map(str::to_owned);
     let mut left = app.settings.max_body;
+    let mut ahead = HashMap::new();
     while let Some(id) = next {
-        let kept = app.ledger.kept(caller, &id).await;
+        if !ahead.contains_key(&id) {
+            ahead = app.ledger.ahead(caller, &[&id], true).await;
+        }
+        let kept = find(app, caller, &mut ahead, &id).await;
         let kept = kept.map_err(|Away| cannot_be_found())?;
         let asked = request.previous.as_deref().unwrap_or_default();
         let kept = kept.ok_or_else(|| no_previous(asked, &id))?;
@@ -43,6 +47,19 @@ pub(super) async fn earlier(
     Ok(newest_first)
 }
 
+/// A response that was perhaps looked up before.
+async fn find(
+    app: &App,
+    caller: Caller<'_>,
+    ahead: &mut HashMap<String, Arc<Kept>>,
+    id: &str,
+) -> Result<Option<Arc<Kept>>, Away> {
+    match ahead.remove(id) {
+        Some(kept) => Ok(Some(kept)),
+        None => app.ledger.kept(caller, id).await,
+    }
+}
+
 /// Finds the items that a request refers to, each response being read once.
 pub(super) struct Finder(HashMap<String, Vec<(String, String)>>);
 
@@ -55,25 +72,11 @@ impl Finder {
         request: &ResponseRequest<'_>,
     ) -> Self {
         let mut found = HashMap::new();
-        let Input::Items(items) = &request.input else {
-            return Self(found);
-        };
-        for item in items {
-            let Some(item) = RawObject::of(*item) else {
-                continue;
-            };
-            let is_reference = match item.string("type") {
-                Some(kind) => kind == "item_reference",
-                None => item.get("role").is_none(),
-            };
-            let id = item.string("id").unwrap_or_default();
-            let Some(id) = task_of_item(&id).filter(|_| is_reference).map(response_id) else {
-                continue;
-            };
-            if found.contains_key(&id) || found.len() == MOST_RESPONSES {
-                continue;
-            }
-            let Ok(Some(kept)) = app.ledger.kept(caller, &id).await else {
+        let ids = referred_to(request);
+        let named: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut ahead = app.ledger.ahead(caller, &named, false).await;
+        for id in ids {
+            let Ok(Some(kept)) = find(app, caller, &mut ahead, &id).await else {
                 continue;
             };
             // Of one that runs, only its input can be referred to.
@@ -98,6 +101,26 @@ impl Finder {
         let at = items.iter().position(|(known, _)| known == id)?;
         Some(items.swap_remove(at).1)
     }
+}
+
+/// The responses whose items a request refers to, so many at most.
+fn referred_to(request: &ResponseRequest<'_>) -> Vec<String> {
+    let Input::Items(items) = &request.input else {
+        return Vec::new();
+    };
+    let mut ids = Vec::new();
+    for item in items.iter().filter_map(|item| RawObject::of(*item)) {
+        let is_reference = match item.string("type") {
+            Some(kind) => kind == "item_reference",
+            None => item.get("role").is_none(),
+        };
+        let id = item.string("id").unwrap_or_default();
+        let id = task_of_item(&id).filter(|_| is_reference).map(response_id);
+        if let Some(id) = id.filter(|id| !ids.contains(id) && ids.len() < MOST_RESPONSES) {
+            ids.push(id);
+        }
+    }
+    ids
 }
 
 /// What a response has come to that another one goes on from.

@@ -16,6 +16,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use super::App;
 use crate::{
     api_error::{ApiError, Retry},
+    fleet::Errand,
     ledger::{Caller, Kept, Ledger},
     translate::{Responder, response_id},
 };
@@ -72,19 +73,25 @@ fn cannot_be_found() -> ApiError {
 pub(super) struct Shelved {
     ledger: Ledger,
     kept: Arc<Kept>,
+    /// What the request that makes it has to do with the fleet.
+    errand: Option<Errand>,
 }
 
 impl Shelved {
-    fn new(app: &App, kept: Arc<Kept>) -> Self {
-        let ledger = app.ledger.clone();
-        Self { ledger, kept }
+    fn new(app: &App, kept: Arc<Kept>, errand: Option<&Errand>) -> Self {
+        Self {
+            ledger: app.ledger.clone(),
+            kept,
+            errand: errand.cloned(),
+        }
     }
 
     /// Its tokens have been taken account of.
     pub(super) fn is_charged(&self) {
         self.kept.is_charged.store(true, Ordering::Relaxed);
         if self.kept.request.background {
-            self.ledger.charge(&self.kept, 0, 0);
+            let errand = self.errand.as_ref();
+            self.ledger.charge(&self.kept, 0, 0, errand);
         }
     }
 
@@ -99,7 +106,7 @@ impl Shelved {
     /// Keeps what the response has come to, if that is known.
     pub(super) fn settle(&self) {
         if self.kept.outcome.get().is_some() {
-            self.ledger.settled(&self.kept);
+            self.ledger.settled(&self.kept, self.errand.as_ref());
         }
     }
 }

@@ -239,7 +239,7 @@ fn stream(
     let mut pursuit = pursuit.attended();
     pursuit.end_when(kept.cancelled.clone());
     pursuit.speak(Dialect::Events(Box::new(events)));
-    let shelved = Shelved::new(app, kept);
+    let shelved = Shelved::new(app, kept, None);
     reply::events(live(pursuit, move |told: Result<Told<'_>, &ApiError>| {
         charge(shelved.ledger(), shelved.kept(), &access);
         shelved.settle();
@@ -267,7 +267,8 @@ fn charge(ledger: &Ledger, kept: &Kept, access: &Access) {
         (None, _) => client.charge(used),
         (Some(_), None) => {}
         (Some(_), Some(limit)) => {
-            ledger.charge(kept, limit, used.input.saturating_add(used.output));
+            let used = used.input.saturating_add(used.output);
+            ledger.charge(kept, limit, used, None);
         }
     }
 }
