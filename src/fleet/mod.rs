@@ -7,10 +7,12 @@
 //! All keys of one caller have one hash tag, which is a keyed hash of its credential, so that a Cluster has them in one place
 //! and nobody who reads Redis learns whose they are.
 
+mod changes;
 mod effects;
 mod errand;
 mod keeper;
 mod link;
+mod pending;
 pub mod script;
 mod settings;
 mod writer;
@@ -40,8 +42,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Builder;
 
-use effects::Pending;
 use link::Link;
+use pending::Pending;
 
 /// What every key begins with.
 const PREFIX: &str = "fb:";

@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use super::{Away, State, Tag, effects::Changes, script};
+use super::{Away, State, Tag, changes::Changes, script};
 
 /// How many callers' changes are on their way together.
 const BATCH: usize = 128;
