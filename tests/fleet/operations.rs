@@ -102,14 +102,18 @@ async fn at_most_four_operations_a_request_with_limits_of_all_kinds() {
     const REQUESTS: usize = 200;
     let keys = Keys::of_anna(LIMITS);
     let fleet = keys.fleet(&[]).await;
-    let many = |request: Request| vec![by_anna(request); REQUESTS];
     let by_number = |make: &dyn Fn(usize) -> Request| -> Vec<Request> {
         (0..REQUESTS).map(|number| by_anna(make(number))).collect()
     };
     let key = |number: usize| format!("k-{number}");
+    // Each asks something else, as clients do.
+    let script = |number: usize| format!("id=n-{number} words=3");
+    let chats = |stream| by_number(&|number| scripted(&script(number), stream));
+    let responses =
+        |more: serde_json::Value| by_number(&|number| response(&script(number), more.clone()));
     let cases = [
-        ("a chat", many(scripted("words=3", false)), 2.0, 4.0),
-        ("a stream", many(scripted("words=3", true)), 2.0, 4.0),
+        ("a chat", chats(false), 2.0, 4.0),
+        ("a stream", chats(true), 2.0, 4.0),
         (
             "a chat with an idempotency key",
             by_number(&|number| scripted("words=3", false).with("idempotency-key", &key(number))),
@@ -124,26 +128,21 @@ async fn at_most_four_operations_a_request_with_limits_of_all_kinds() {
         ),
         (
             "a response that is not kept",
-            many(response("words=3", json!({ "store": false }))),
+            responses(json!({ "store": false })),
             2.0,
             4.0,
         ),
         // That it is kept goes together with what was bought, and what it has come to with the end.
-        (
-            "a response that is kept",
-            many(response("words=3", json!({}))),
-            3.0,
-            4.0,
-        ),
+        ("a response that is kept", responses(json!({})), 3.0, 4.0),
         (
             "a stream of events that is kept",
-            many(response("words=3", json!({ "stream": true }))),
+            responses(json!({ "stream": true })),
             3.0,
             4.0,
         ),
         (
             "a background response",
-            many(response("words=3", json!({ "background": true }))),
+            responses(json!({ "background": true })),
             3.0,
             4.0,
         ),
@@ -218,7 +217,9 @@ async fn at_most_four_operations_for_a_retry_that_finds_its_task() {
 #[tokio::test]
 async fn without_limits_a_request_takes_three() {
     let fleet = Fleet::start(&[]).await;
-    let requests = vec![scripted("words=3", false); 200];
+    let requests: Vec<_> = (0..200)
+        .map(|number| scripted(&format!("id=n-{number} words=3"), false))
+        .collect();
     let asked = operations(&fleet, "a chat without limits", &requests).await;
     assert!((2.0..=3.0).contains(&asked), "{asked}");
 }
