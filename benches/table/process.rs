@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
@@ -98,6 +98,24 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What Redis answers to a command whose answer is a text.
+pub(crate) fn ask(redis: SocketAddr, command: &str) -> Result<String, Fault> {
+    let mut connection = TcpStream::connect(redis)?;
+    connection.set_read_timeout(Some(START))?;
+    connection.write_all(command.as_bytes())?;
+    let mut reader = BufReader::new(connection);
+    let mut length = String::new();
+    reader.read_line(&mut length)?;
+    let length: usize = length
+        .trim()
+        .strip_prefix('$')
+        .ok_or_else(|| format!("Redis says {length:?}"))?
+        .parse()?;
+    let mut text = vec![0; length];
+    reader.read_exact(&mut text)?;
+    Ok(String::from_utf8(text)?)
 }
 
 /// An address that nobody listens on just now.

@@ -40,12 +40,18 @@ impl Stage {
 
     /// As it ships: without a configuration file, and with its log at the level that is the default.
     pub(crate) fn foxbridge(&self) -> Result<Server, Fault> {
+        self.foxbridge_with(&[])
+    }
+
+    /// The same with some settings.
+    pub(crate) fn foxbridge_with(&self, settings: &[&str]) -> Result<Server, Fault> {
         let address = process::free_address()?;
         let mut command = Command::new(&self.foxbridge);
         command
             .arg("serve")
             .args(["--listen", &address.to_string()])
             .args(["--upstream", &format!("http://{}", self.upstream.address)])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .current_dir(&self.folder)
             .env_clear();
         Server::of_command(&mut command, address, &self.folder.join("foxbridge.log"))
@@ -54,6 +60,21 @@ impl Stage {
     /// The bare program of the `floor` module.
     pub(crate) fn floor(&self) -> Result<Server, Fault> {
         Server::of_role(&["floor", &self.upstream.address.to_string()])
+    }
+
+    /// A Redis that writes nothing to the disk, where there is a redis-server.
+    pub(crate) fn redis(&self) -> Result<Option<Server>, Fault> {
+        let mut command = Command::new("redis-server");
+        if command.arg("--version").output().is_err() {
+            return Ok(None);
+        }
+        let address = process::free_address()?;
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"]);
+        let log = self.folder.join("redis.log");
+        Server::of_command(&mut command, address, &log).map(Some)
     }
 
     /// Debian's nginx, where it is installed.

@@ -1,6 +1,7 @@
 //! Takes the measurements, in an order that is fair, and makes the table's rows of them.
 
 mod compared;
+mod shared;
 mod waiting;
 
 use std::{
@@ -31,6 +32,7 @@ pub(crate) fn table(options: &Options) -> Result<bool, Fault> {
     };
     let mut rows = compared::rows(&mut bench, options)?;
     rows.extend(waiting::rows(&mut bench, options)?);
+    rows.extend(shared::rows(&mut bench, options)?);
     let report = Report {
         date: report::today(),
         commit: crate::build::commit(),
