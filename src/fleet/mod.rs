@@ -188,7 +188,7 @@ impl Fleet {
 
     /// Whether what would buy is refused now.
     pub fn refuses(&self) -> bool {
-        self.settings().if_unavailable == IfUnavailable::Refuse && self.is_away()
+        !self.settings().buys_unnoted() && self.is_away()
     }
 
     /// A request has gone on without a place in Redis.

@@ -84,7 +84,8 @@ impl Ledger {
             };
             let said = ask(&attempt, &identity, take.tokens, &awaited).await;
             let found = match said {
-                Err(Away) if fleet.refuses() => return Claimed::Unavailable,
+                // Whether or not others have Redis again by now: this one is in nobody's ledger.
+                Err(Away) if !fleet.settings().buys_unnoted() => return Claimed::Unavailable,
                 // Somebody was about to buy it.
                 Err(Away) if !awaited.is_empty() => return Claimed::Ambiguous,
                 Err(Away) => {

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and says what it has measured"
 )]
 
+mod between;
 mod failures;
 #[path = "../it/fetched.rs"]
 mod fetched;
