@@ -26,6 +26,11 @@ const BEATS: &str = "fb:{fleet}beats";
 const SECRET: &str = "fb:{fleet}secret";
 pub(super) const CANCELLED: &str = "fb:{fleet}cancelled";
 
+/// Whether a key belongs to no caller.
+pub(super) fn is_of_all(key: &str) -> bool {
+    [BEATS, SECRET, CANCELLED].contains(&key)
+}
+
 /// Resolves when told to stop, with a last word to the others.
 pub(super) async fn keep(state: &State, stop: &CancellationToken) {
     tokio::select! {

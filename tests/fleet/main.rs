@@ -25,6 +25,7 @@ mod http;
 mod limits;
 mod middle;
 mod operations;
+mod planted;
 mod responses;
 mod retries;
 mod server;
