@@ -331,6 +331,13 @@ impl State {
         }
     }
 
+    fn lose_any(&self, trouble: &str) {
+        let number = self.link.load().as_ref().map(|link| link.0);
+        if let Some(number) = number {
+            self.lose(number, trouble.to_owned());
+        }
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

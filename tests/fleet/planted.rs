@@ -66,3 +66,27 @@ async fn what_is_planted_under_one_callers_keys_takes_redis_from_nobody_else() {
         usual(&fleet.ask(&quick()).await);
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_is_none_is_not_passed_over_in_silence() {
+    let fleet = Fleet::start(&[]).await;
+    usual(&fleet.ask(&quick().with("idempotency-key", "k")).await);
+    for planted in ["short", &"x".repeat(64), &"é".repeat(32)] {
+        fleet.redis.ask(&["SET", "fb:{fleet}secret", planted]);
+        fleet.redis_is(false).await;
+        for replica in &fleet.replicas {
+            let words = ["WARN", "fb:{fleet}secret", "delete it"];
+            replica.logs(&words).await;
+            let ready = replica.supervise("/readyz").await;
+            assert!(ready.text().contains("delete it"), "{}", ready.text());
+        }
+        fleet.redis.ask(&["DEL", "fb:{fleet}secret"]);
+        fleet.redis_is(true).await;
+    }
+    // It is the old one again.
+    for replica in &fleet.replicas {
+        let answer = replica.ask(&quick().with("idempotency-key", "k")).await;
+        usual(&answer);
+        assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
+    }
+}
