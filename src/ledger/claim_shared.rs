@@ -80,7 +80,8 @@ impl Ledger {
                 errand: &errand,
                 place: &place,
                 number: self.rows().allot(),
-                is_open: true,
+                // Where nobody can ask, nothing is added that would have to be taken back.
+                is_open: !fleet.is_away(),
             };
             let said = ask(&attempt, &identity, take.tokens, &awaited).await;
             let found = match said {
