@@ -2,8 +2,9 @@
 //! for ever.
 
 use crate::{
-    harness::{Fleet, scripted},
+    harness::{Fleet, again, scripted, until},
     http::{Answer, Request},
+    limits::{Keys, by_anna},
 };
 
 const LEDGER: &str = "x-foxbridge-ledger";
@@ -89,4 +90,58 @@ async fn a_secret_that_is_none_is_not_passed_over_in_silence() {
         usual(&answer);
         assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
     }
+}
+
+/// An hour from now by Redis' clock, in microseconds: a moment from before it was turned back.
+fn future(fleet: &Fleet) -> String {
+    let now: u64 = fleet.redis.texts(&["TIME"])[0].parse().unwrap();
+    ((now + 3600) * 1_000_000).to_string()
+}
+
+#[tokio::test]
+async fn a_clock_that_was_turned_back_lets_no_retry_wait_for_it() {
+    let fleet = Fleet::start(&[]).await;
+    usual(&fleet.ask(&quick()).await);
+    let anchor = format!("{}a", caller(&fleet));
+    let told = format!("0123456789abcdef@{}", future(&fleet));
+    fleet.redis.ask(&["SET", &anchor, &told]);
+    usual(&fleet.ask(&again(&scripted("words=4", false))).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_turned_back_stops_no_limit_from_flowing_back() {
+    let keys = Keys::of_anna("requests_per_minute = 600");
+    let fleet = keys.fleet(&[]).await;
+    usual(&fleet.ask(&by_anna(quick())).await);
+    let bucket = fleet.redis.texts(&["KEYS", "fb:{*}r"]).remove(0);
+    let at = future(&fleet);
+    fleet
+        .redis
+        .ask(&["HSET", &bucket, "left", "0", "most", "600", "at", &at]);
+    until("something has flown back", async || {
+        fleet.ask(&by_anna(quick())).await.status() == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_turned_back_brings_no_replica_back_to_life() {
+    let keys = Keys::of_anna("concurrency = 1");
+    let fleet = keys.fleet(&[]).await;
+    let mut held = fleet.replicas[0].send(&by_anna(scripted("words=3 first-chunk=1h", true))).await;
+    assert_eq!(held.head().await.status, 200);
+    let places = fleet.redis.texts(&["KEYS", "fb:{*}n"]).remove(0);
+    drop(held);
+    until("it is free", async || {
+        fleet.redis.texts(&["KEYS", &places]).is_empty()
+    })
+    .await;
+    let at = future(&fleet);
+    fleet.redis.ask(&["ZADD", "fb:{fleet}beats", &at, "dead"]);
+    fleet.redis.ask(&["HSET", &places, "dead/1", "1"]);
+    assert_eq!(fleet.ask(&by_anna(quick())).await.status(), 429);
+    until("its place is free", async || {
+        fleet.ask(&by_anna(quick())).await.status() == 200
+    })
+    .await;
 }
