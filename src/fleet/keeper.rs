@@ -26,6 +26,15 @@ const BEATS: &str = "fb:{fleet}beats";
 const SECRET: &str = "fb:{fleet}secret";
 pub(super) const CANCELLED: &str = "fb:{fleet}cancelled";
 
+/// Replicas that hash with secrets of their own find nothing of each other's, and would buy twice without a word.
+const NO_SECRET: &str = "the key fb:{fleet}secret does not hold what foxbridge writes there; delete it, and see that nobody else \
+                         writes to fb:*";
+
+/// Whether a key belongs to no caller.
+pub(super) fn is_of_all(key: &str) -> bool {
+    [BEATS, SECRET, CANCELLED].contains(&key)
+}
+
 /// Resolves when told to stop, with a last word to the others.
 pub(super) async fn keep(state: &State, stop: &CancellationToken) {
     tokio::select! {
@@ -104,6 +113,9 @@ async fn connect(state: &State) -> Result<(), String> {
     let advice = |error| link::advice(&error);
     let mut link = Link::open(&state.settings).await.map_err(advice)?;
     let beat = beat(state, &mut link).await.map_err(advice)?;
+    if beat.secret.is_none() {
+        return Err(NO_SECRET.to_owned());
+    }
     let has_lost = beat.is_new && state.is_up.borrow().is_some();
     heard(state, beat, has_lost);
     let number = 1 + state
@@ -129,7 +141,8 @@ async fn stay(state: &State) {
 }
 
 struct Beat {
-    secret: String,
+    /// `None`: what Redis has is none.
+    secret: Option<[u8; 32]>,
     is_new: bool,
     living: HashSet<String>,
     cancelled: Vec<String>,
@@ -152,6 +165,10 @@ pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
         .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told)
         .await?;
     let beat = read(answer);
+    if beat.secret.is_none() {
+        state.lose_any(NO_SECRET);
+        return Err(Away);
+    }
     let has_lost = beat.is_new;
     heard(state, beat, has_lost);
     Ok(())
@@ -175,7 +192,7 @@ fn read(answer: Vec<String>) -> Beat {
     let count = answer.next().and_then(|count| count.parse().ok());
     let living = answer.by_ref().take(count.unwrap_or(0)).collect();
     Beat {
-        secret,
+        secret: secret_of(&secret),
         is_new,
         living,
         cancelled: answer.collect(),
@@ -184,7 +201,7 @@ fn read(answer: Vec<String>) -> Beat {
 
 /// `has_lost`: Redis did not know this replica any more, as it would if it had been emptied.
 fn heard(state: &State, beat: Beat, has_lost: bool) {
-    if let Some(bytes) = secret_of(&beat.secret)
+    if let Some(bytes) = beat.secret
         && bytes != state.secret.load().bytes
     {
         state.secret.store(Arc::new(Secret::new(bytes)));

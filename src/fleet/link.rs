@@ -186,6 +186,21 @@ fn usual() -> AsyncConnectionConfig {
         .set_response_timeout(None)
 }
 
+/// Whether a script has failed for what it found under its keys, so that the server has nothing to do with it.
+pub(super) fn is_about_keys(error: &RedisError) -> bool {
+    let in_script = || {
+        let detail = error.detail();
+        detail.is_some_and(|detail| detail.contains("user_script"))
+    };
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ResponseError) => in_script(),
+        ErrorKind::Extension => error.code() == Some("WRONGTYPE"),
+        // A text that is none.
+        ErrorKind::UnexpectedReturnType => true,
+        _ => false,
+    }
+}
+
 /// What went wrong, and what to do about it.
 pub(super) fn advice(error: &RedisError) -> String {
     let what = match error.kind() {
@@ -207,6 +222,10 @@ pub(super) fn advice(error: &RedisError) -> String {
         }
         ErrorKind::Extension if error.code() == Some("OOM") => {
             "it is full: raise its maxmemory, or lower ledger.max_age and responses.max_age"
+        }
+        _ if is_about_keys(error) => {
+            "a key of this caller's, all of which begin alike, holds what foxbridge has not written: delete it, and see that nobody \
+             else writes to fb:*"
         }
         _ if error.is_io_error() => {
             "check the host and port in ledger.store, that Redis runs, the network, and that rediss:// is used where it \

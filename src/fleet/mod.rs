@@ -190,7 +190,7 @@ impl Fleet {
 
     /// Whether what would buy is refused now.
     pub fn refuses(&self) -> bool {
-        self.settings().if_unavailable == IfUnavailable::Refuse && self.is_away()
+        !self.settings().buys_unnoted() && self.is_away()
     }
 
     /// A request has gone on without a place in Redis.
@@ -298,6 +298,13 @@ impl Fleet {
     }
 }
 
+/// Why Redis has not done what it was asked for.
+enum Failure {
+    Away,
+    /// It is well, but these keys hold what no replica has written.
+    Unusable,
+}
+
 impl State {
     async fn run(
         &self,
@@ -305,21 +312,41 @@ impl State {
         keys: &[&str],
         arguments: &[&str],
     ) -> Result<Vec<String>, Away> {
+        let answer = self.ask(script, keys, arguments).await;
+        answer.map_err(|_| Away)
+    }
+
+    async fn ask(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&str],
+    ) -> Result<Vec<String>, Failure> {
         let Some(current) = self.link.load_full() else {
-            return Err(Away);
+            return Err(Failure::Away);
         };
         let (number, link) = &*current;
         let mut link = link.clone();
         let patience = self.settings.timeout;
+        let key = keys.first().copied().unwrap_or_default();
         match timeout(patience, link.run(script, keys, arguments)).await {
             Ok(Ok(answer)) => Ok(answer),
+            // One caller's keys are no reason to take the connection from all others.
+            Ok(Err(error)) if link::is_about_keys(&error) && !keeper::is_of_all(key) => {
+                tracing::error!(
+                    key,
+                    error = link::advice(&error),
+                    "Redis cannot be used for one caller"
+                );
+                Err(Failure::Unusable)
+            }
             Ok(Err(error)) => {
                 self.lose(*number, link::advice(&error));
-                Err(Away)
+                Err(Failure::Away)
             }
             Err(_) => {
                 self.lose(*number, no_answer(patience));
-                Err(Away)
+                Err(Failure::Away)
             }
         }
     }
@@ -331,6 +358,13 @@ impl State {
             self.trouble.store(Some(Arc::new(trouble)));
             self.link.store(None);
             self.lost.notify_one();
+        }
+    }
+
+    fn lose_any(&self, trouble: &str) {
+        let number = self.link.load().as_ref().map(|link| link.0);
+        if let Some(number) = number {
+            self.lose(number, trouble.to_owned());
         }
     }
 

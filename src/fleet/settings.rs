@@ -48,6 +48,13 @@ pub enum IfUnavailable {
     Refuse,
 }
 
+impl Settings {
+    /// Whether something may be bought of which Redis does not know.
+    pub fn buys_unnoted(&self) -> bool {
+        self.if_unavailable == IfUnavailable::Serve
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

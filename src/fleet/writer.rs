@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use super::{Away, State, Tag, changes::Changes, script};
+use super::{Failure, State, Tag, changes::Changes, script};
 
 /// How many callers' changes are on their way together.
 const BATCH: usize = 128;
@@ -28,13 +28,16 @@ pub(super) async fn write(state: &State) {
             .iter()
             .map(|(tag, changes)| tell(state, *tag, changes));
         let told = join_all(telling).await;
-        let has_failed = told.iter().any(Result::is_err);
+        let is_away = |told: &Result<(), Failure>| matches!(told, Err(Failure::Away));
+        let has_failed = told.iter().any(is_away);
         {
             let mut pending = state.pending();
             for ((tag, changes), told) in batch.into_iter().zip(told) {
                 match told {
                     Ok(()) => changes.done(),
-                    Err(Away) => pending.put_back(tag, changes),
+                    Err(Failure::Away) => pending.put_back(tag, changes),
+                    // What cannot be written although Redis is well will not be the next time either.
+                    Err(Failure::Unusable) => {}
                 }
             }
             pending.written();
@@ -45,12 +48,12 @@ pub(super) async fn write(state: &State) {
     }
 }
 
-async fn tell(state: &State, tag: Tag, changes: &Changes) -> Result<(), Away> {
+async fn tell(state: &State, tag: Tag, changes: &Changes) -> Result<(), Failure> {
     let (keys, effects, texts) = changes.told(tag);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let lives = state.settings.max_age.as_millis().to_string();
     let most = state.settings.max_rows.to_string();
     let mut arguments = vec![effects.as_str(), &lives, &most];
     arguments.extend(texts);
-    state.run(&script::APPLY, &keys, &arguments).await.map(drop)
+    state.ask(&script::APPLY, &keys, &arguments).await.map(drop)
 }

@@ -69,7 +69,8 @@ impl Client {
             let mut attempt = Attempt {
                 errand,
                 place: &place,
-                is_open: limits.concurrency.is_some(),
+                // Whoever cannot ask is given nothing, and what is told later piles up while Redis is away.
+                is_open: limits.concurrency.is_some() && !errand.fleet().is_away(),
             };
             let Ok(said) = ask(limits, counts, errand, &place, &gone).await else {
                 // Whether or not it has one in Redis: here it has one of its own.

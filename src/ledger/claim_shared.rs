@@ -80,11 +80,13 @@ impl Ledger {
                 errand: &errand,
                 place: &place,
                 number: self.rows().allot(),
-                is_open: true,
+                // Where nobody can ask, nothing is added that would have to be taken back.
+                is_open: !fleet.is_away(),
             };
             let said = ask(&attempt, &identity, take.tokens, &awaited).await;
             let found = match said {
-                Err(Away) if fleet.refuses() => return Claimed::Unavailable,
+                // Whether or not others have Redis again by now: this one is in nobody's ledger.
+                Err(Away) if !fleet.settings().buys_unnoted() => return Claimed::Unavailable,
                 // Somebody was about to buy it.
                 Err(Away) if !awaited.is_empty() => return Claimed::Ambiguous,
                 Err(Away) => {

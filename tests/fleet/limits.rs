@@ -219,3 +219,30 @@ async fn while_redis_is_away_each_replica_counts_for_itself() {
         held.push(connection);
     }
 }
+
+#[tokio::test]
+async fn places_that_redis_never_gave_are_not_given_back_to_it() {
+    let keys = Keys::of_anna("concurrency = 2");
+    let mut fleet = keys.fleet(&[]).await;
+    fleet.redis.kill();
+    fleet.redis_is(false).await;
+    // However long it is away, nothing piles up for each request that came meanwhile.
+    let faulty = by_anna(Request::chat("{}"));
+    for _ in 0..100 {
+        assert_eq!(fleet.replicas[0].ask(&faulty).await.status(), 400);
+    }
+    fleet.redis.start_again();
+    fleet.redis_is(true).await;
+    let quick = by_anna(scripted("words=3", false));
+    assert_eq!(fleet.replicas[0].ask(&quick).await.status(), 200);
+    until("its place is free", async || {
+        fleet.redis.texts(&["KEYS", "fb:{*}n"]).is_empty()
+    })
+    .await;
+    let told = fleet.redis.text(&["INFO", "commandstats"]);
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_hdel:calls="));
+    let count = line.map(|line| line.split(',').next().unwrap().parse::<u64>().unwrap());
+    assert!(count.is_some_and(|count| count < 10), "{count:?}");
+}

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and says what it has measured"
 )]
 
+mod between;
 mod failures;
 #[path = "../it/fetched.rs"]
 mod fetched;
@@ -24,6 +25,7 @@ mod http;
 mod limits;
 mod middle;
 mod operations;
+mod planted;
 mod responses;
 mod retries;
 mod server;

@@ -7,6 +7,10 @@ if ARGV[4] == '1' then
   redis.call('ZREM', KEYS[1], ARGV[1])
   return {}
 end
+-- Where the clock was turned back, whoever died before that would live until it has caught up.
+for _, replica in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf')) do
+  redis.call('ZADD', KEYS[1], now, replica)
+end
 local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - lives)
 redis.call('SET', KEYS[2], ARGV[2], 'NX')

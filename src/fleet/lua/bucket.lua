@@ -14,7 +14,12 @@ local function level_of(key, most, now)
   local known = redis.call('HMGET', key, 'left', 'most', 'at')
   if not known[1] then return most end
   local left, before = tonumber(known[1]), tonumber(known[2])
-  local passed = math.max(0, now - tonumber(known[3])) / 1000000
+  local passed = (now - tonumber(known[3])) / 1000000
+  -- The clock was turned back. What is left flows back from now on, and not only when that moment comes again.
+  if passed < 0 then
+    redis.call('HSET', key, 'at', string.format('%.0f', now))
+    passed = 0
+  end
   left = math.min(before, left + passed * before / 60)
   -- With another limit, what was used stays used.
   return math.min(most, most - (before - left))
@@ -22,9 +27,7 @@ end
 
 local function keep_level(key, most, now, left)
   left = math.min(most, left)
-  local at = tonumber(redis.call('HGET', key, 'at') or 0)
-  redis.call('HSET', key, 'left', string.format('%.6f', left), 'most', most,
-    'at', string.format('%.0f', math.max(at, now)))
+  redis.call('HSET', key, 'left', string.format('%.6f', left), 'most', most, 'at', string.format('%.0f', now))
   -- What is full again need not be known.
   redis.call('PEXPIRE', key, math.floor((most - left) * 60000 / most) + 60000)
 end

@@ -44,7 +44,9 @@ for i = 1, #rows, 2 do
 end
 if ARGV[3] == '1' and youngest then return found(rows[youngest], rows[youngest + 1]) end
 -- Whoever was here before has an anchor from then. Where that is new, what replicas know may have yet to be told again.
-if ARGV[11] == '1' and now - tonumber(string.match(anchor, '@(%d+)$') or 0) < TOLD_AGAIN then return answer('unsure') end
+-- (One from the future is old: the clock was turned back.)
+local since = now - tonumber(string.match(anchor, '@(%d+)$') or 0)
+if ARGV[11] == '1' and since >= 0 and since < TOLD_AGAIN then return answer('unsure') end
 if tokens > 0 then
   local amount = tonumber(ARGV[9])
   if amount - left > SLACK then return answer('tokens') end
