@@ -29,7 +29,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 const BEATS: &str = "fb:{fleet}beats";
 const SECRET: &str = "fb:{fleet}secret";
 pub(super) const CANCELLED: &str = "fb:{fleet}cancelled";
-/// Who has given the secret without having shared one before, for a few seconds.
+/// Who has given the secret without having shared one before, for a minute.
 const NEWCOMER: &str = "fb:{fleet}newcomer";
 /// What a beat looks at.
 const OF_ALL: [&str; 4] = [BEATS, SECRET, CANCELLED, NEWCOMER];
@@ -53,9 +53,7 @@ pub(super) async fn keep(state: &State, stop: &CancellationToken) {
     }
     let lives = LIVES.as_micros().to_string();
     let farewell = [&state.replica, "", &lives, "1"];
-    let _ = state
-        .run(&script::BEAT, &OF_ALL, &farewell)
-        .await;
+    let _ = state.run(&script::BEAT, &OF_ALL, &farewell).await;
 }
 
 async fn connect_again_and_again(state: &State) {
@@ -126,9 +124,7 @@ async fn connect(state: &State) -> Result<(), String> {
     }
     let has_lost = beat.is_new && state.is_up.borrow().is_some();
     heard(state, beat, has_lost);
-    let number = 1 + state
-        .links
-        .fetch_add(1, Ordering::Relaxed);
+    let number = 1 + state.links.fetch_add(1, Ordering::Relaxed);
     state.trouble.store(None);
     state.link.store(Some(Arc::new((number, link))));
     state.is_up.send_replace(Some(true));
@@ -159,9 +155,7 @@ struct Beat {
 async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = link
-        .run(&script::BEAT, &OF_ALL, &told)
-        .await?;
+    let answer = link.run(&script::BEAT, &OF_ALL, &told).await?;
     Ok(read(answer))
 }
 
@@ -169,9 +163,7 @@ async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
 pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = state
-        .run(&script::BEAT, &OF_ALL, &told)
-        .await?;
+    let answer = state.run(&script::BEAT, &OF_ALL, &told).await?;
     let beat = read(answer);
     if beat.secret.is_none() {
         state.lose_any(NO_SECRET);

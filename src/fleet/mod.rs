@@ -310,7 +310,11 @@ impl State {
             Ok(Ok(answer)) => Ok(answer),
             // One caller's keys are no reason to take the connection from all others.
             Ok(Err(error)) if link::is_about_keys(&error) && !keeper::is_of_all(key) => {
-                tracing::error!(key, error = link::advice(&error), "Redis cannot be used for one caller");
+                tracing::error!(
+                    key,
+                    error = link::advice(&error),
+                    "Redis cannot be used for one caller"
+                );
                 Err(Failure::Unusable)
             }
             Ok(Err(error)) => {

@@ -90,10 +90,7 @@ async fn whoever_waits_while_others_have_redis_again_buys_nothing_unnoted() {
     for number in 0..20 {
         let request = scripted(&format!("id=waits-{number} words=3"), false);
         asked.push(replica.send(&request).await);
-        until("its question is with Redis", async || {
-            rows(&redis) > number
-        })
-        .await;
+        until("its question is with Redis", async || rows(&redis) > number).await;
         // So that the last ones still wait when the first one has given up.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }

@@ -172,7 +172,9 @@ fn host_and_port(text: &str, usual: u16) -> Parsed<(String, u16)> {
         }
         _ => (text, usual),
     };
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     if literal.is_none() && host.contains([':', '[', ']']) {
         return Err(Misfit::hint(
             "an IPv6 address stands in brackets, and a port behind them: redis://[::1]:6379",

@@ -16,9 +16,12 @@ local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - lives)
 local secret, is_old = redis.call('GET', KEYS[2]), ARGV[5] == '1'
 -- In a Redis that was emptied, a newcomer's secret may come first. Those who were there have rows that only theirs finds.
-if not secret or is_old and secret ~= ARGV[2] and redis.call('EXISTS', KEYS[4]) == 1 then
+local function is_wrong()
+  return redis.call('EXISTS', KEYS[4]) == 1 or #secret ~= 64 or string.find(secret, '[^%x]')
+end
+if not secret or is_old and secret ~= ARGV[2] and is_wrong() then
   redis.call('SET', KEYS[2], ARGV[2])
-  if is_old then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], ARGV[1], 'PX', lives / 1000) end
+  if is_old then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], ARGV[1], 'EX', 60) end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 10 * lives)
 local living = redis.call('ZRANGE', KEYS[1], 0, -1)
