@@ -1,6 +1,10 @@
 //! Keeps the connection to Redis, says that this replica lives, and hears who else does.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +29,10 @@ const REMINDER: Duration = Duration::from_secs(60);
 const BEATS: &str = "fb:{fleet}beats";
 const SECRET: &str = "fb:{fleet}secret";
 pub(super) const CANCELLED: &str = "fb:{fleet}cancelled";
+/// Who has given the secret without having shared one before, for a minute.
+const NEWCOMER: &str = "fb:{fleet}newcomer";
+/// What a beat looks at.
+const OF_ALL: [&str; 4] = [BEATS, SECRET, CANCELLED, NEWCOMER];
 
 /// Replicas that hash with secrets of their own find nothing of each other's, and would buy twice without a word.
 const NO_SECRET: &str = "the key fb:{fleet}secret does not hold what foxbridge writes there; delete it, and see that nobody else \
@@ -32,7 +40,7 @@ const NO_SECRET: &str = "the key fb:{fleet}secret does not hold what foxbridge w
 
 /// Whether a key belongs to no caller.
 pub(super) fn is_of_all(key: &str) -> bool {
-    [BEATS, SECRET, CANCELLED].contains(&key)
+    OF_ALL.contains(&key)
 }
 
 /// Resolves when told to stop, with a last word to the others.
@@ -45,9 +53,7 @@ pub(super) async fn keep(state: &State, stop: &CancellationToken) {
     }
     let lives = LIVES.as_micros().to_string();
     let farewell = [&state.replica, "", &lives, "1"];
-    let _ = state
-        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &farewell)
-        .await;
+    let _ = state.run(&script::BEAT, &OF_ALL, &farewell).await;
 }
 
 async fn connect_again_and_again(state: &State) {
@@ -85,7 +91,7 @@ struct Outage {
 
 fn remind(state: &State, away: &mut Option<Outage>, trouble: &str) {
     let now = Instant::now();
-    let unnoted = state.unnoted.load(std::sync::atomic::Ordering::Relaxed);
+    let unnoted = state.unnoted.load(Ordering::Relaxed);
     let outage = away.get_or_insert(Outage {
         since: now,
         said: now.checked_sub(REMINDER).unwrap_or(now),
@@ -118,9 +124,7 @@ async fn connect(state: &State) -> Result<(), String> {
     }
     let has_lost = beat.is_new && state.is_up.borrow().is_some();
     heard(state, beat, has_lost);
-    let number = 1 + state
-        .links
-        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let number = 1 + state.links.fetch_add(1, Ordering::Relaxed);
     state.trouble.store(None);
     state.link.store(Some(Arc::new((number, link))));
     state.is_up.send_replace(Some(true));
@@ -151,9 +155,7 @@ struct Beat {
 async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = link
-        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told)
-        .await?;
+    let answer = link.run(&script::BEAT, &OF_ALL, &told).await?;
     Ok(read(answer))
 }
 
@@ -161,9 +163,7 @@ async fn beat(state: &State, link: &mut Link) -> redis::RedisResult<Beat> {
 pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
     let told = told(state);
     let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    let answer = state
-        .run(&script::BEAT, &[BEATS, SECRET, CANCELLED], &told)
-        .await?;
+    let answer = state.run(&script::BEAT, &OF_ALL, &told).await?;
     let beat = read(answer);
     if beat.secret.is_none() {
         state.lose_any(NO_SECRET);
@@ -174,7 +174,7 @@ pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
     Ok(())
 }
 
-fn told(state: &State) -> [String; 4] {
+fn told(state: &State) -> [String; 5] {
     let secret = state.secret.load();
     let digits: String = secret
         .bytes
@@ -182,7 +182,15 @@ fn told(state: &State) -> [String; 4] {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let lives = LIVES.as_micros().to_string();
-    [state.replica.clone(), digits, lives, "0".to_owned()]
+    let has_shared = state.has_shared.load(Ordering::Relaxed);
+    let has_shared = u8::from(has_shared).to_string();
+    [
+        state.replica.clone(),
+        digits,
+        lives,
+        "0".to_owned(),
+        has_shared,
+    ]
 }
 
 fn read(answer: Vec<String>) -> Beat {
@@ -206,6 +214,7 @@ fn heard(state: &State, beat: Beat, has_lost: bool) {
     {
         state.secret.store(Arc::new(Secret::new(bytes)));
     }
+    state.has_shared.store(true, Ordering::Relaxed);
     state.living.store(Arc::new(beat.living));
     let has_dropped = std::mem::take(&mut state.pending().has_dropped);
     if let Some(listener) = state.listener.get() {

@@ -29,7 +29,7 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -83,6 +83,8 @@ pub(crate) struct State {
     is_up: watch::Sender<Option<bool>>,
     trouble: ArcSwapOption<String>,
     secret: ArcSwap<Secret>,
+    /// Whether other replicas have had the secret too.
+    has_shared: AtomicBool,
     /// The replicas that said so lately.
     living: ArcSwap<HashSet<String>>,
     listener: OnceLock<Box<dyn Listener>>,
@@ -115,6 +117,7 @@ impl Fleet {
             is_up: watch::Sender::new(None),
             trouble: ArcSwapOption::empty(),
             secret: ArcSwap::from_pointee(Secret::new(secret)),
+            has_shared: AtomicBool::new(false),
             living: ArcSwap::default(),
             listener: OnceLock::new(),
             woken: Notify::new(),

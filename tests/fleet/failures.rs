@@ -326,3 +326,39 @@ async fn a_wrong_password_is_told_apart_and_kept_to_oneself() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_newcomer_that_finds_redis_emptied_first_makes_nobody_forget() {
+    let mut fleet = Fleet::start(&[]).await;
+    for number in 0..4 {
+        new(&fleet.ask(&keyed("words=3", &format!("k-{number}"))).await);
+    }
+    fleet.redis.kill();
+    fleet.redis_is(false).await;
+    for replica in &fleet.replicas {
+        replica.signal("-STOP");
+    }
+    fleet.redis.start_again();
+    fleet.join(&[]).await;
+    let newcomer = &fleet.replicas[2];
+    newcomer.redis_is(true).await;
+    for replica in &fleet.replicas[..2] {
+        replica.signal("-CONT");
+        replica.redis_is(true).await;
+        replica.has_told().await;
+    }
+    for number in 0..4 {
+        let request = keyed("words=3", &format!("k-{number}"));
+        for replica in &fleet.replicas[..2] {
+            found(&replica.ask(&request).await);
+        }
+        // It hears of the others' secret with its next beat.
+        until("the newcomer has the fleet's secret", async || {
+            let missing = keyed("words=3 submit=401x*", &format!("k-{number}"));
+            newcomer.ask(&missing).await.status() == 422
+        })
+        .await;
+        found(&newcomer.ask(&request).await);
+    }
+    assert_eq!(fleet.journal().accepted, 4);
+}

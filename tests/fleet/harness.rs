@@ -228,6 +228,15 @@ impl Replica {
         .await
     }
 
+    /// `-STOP` or `-CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().and_then(Child::id).unwrap();
+        let status = std::process::Command::new("kill")
+            .args([signal, &id.to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

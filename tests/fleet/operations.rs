@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What scripts are made of, which is not asked for from outside.
-const INSIDE: [&str; 20] = [
+const INSIDE: [&str; 22] = [
     "time",
     "get",
     "set",
@@ -28,10 +28,12 @@ const INSIDE: [&str; 20] = [
     "pexpire",
     "expire",
     "pttl",
+    "del",
     "zadd",
     "zrem",
     "zcard",
     "zrange",
+    "zrangebyscore",
     "zremrangebyscore",
 ];
 

@@ -5,9 +5,11 @@ use crate::{
     harness::{Fleet, again, scripted, until},
     http::{Answer, Request},
     limits::{Keys, by_anna},
+    server::Redis,
 };
 
 const LEDGER: &str = "x-foxbridge-ledger";
+const SECRET: &str = "fb:{fleet}secret";
 
 fn quick() -> Request {
     scripted("words=3", false)
@@ -70,26 +72,35 @@ async fn what_is_planted_under_one_callers_keys_takes_redis_from_nobody_else() {
 
 #[tokio::test]
 async fn a_secret_that_is_none_is_not_passed_over_in_silence() {
-    let fleet = Fleet::start(&[]).await;
-    usual(&fleet.ask(&quick().with("idempotency-key", "k")).await);
-    for planted in ["short", &"x".repeat(64), &"é".repeat(32)] {
-        fleet.redis.ask(&["SET", "fb:{fleet}secret", planted]);
-        fleet.redis_is(false).await;
-        for replica in &fleet.replicas {
-            let words = ["WARN", "fb:{fleet}secret", "delete it"];
-            replica.logs(&words).await;
-            let ready = replica.supervise("/readyz").await;
-            assert!(ready.text().contains("delete it"), "{}", ready.text());
-        }
-        fleet.redis.ask(&["DEL", "fb:{fleet}secret"]);
-        fleet.redis_is(true).await;
-    }
-    // It is the old one again.
+    let redis = Redis::start();
+    redis.ask(&["SET", SECRET, "short"]);
+    let fleet = Fleet::beside(redis, &[]).await;
+    fleet.redis_is(false).await;
     for replica in &fleet.replicas {
-        let answer = replica.ask(&quick().with("idempotency-key", "k")).await;
-        usual(&answer);
-        assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
+        let words = ["WARN", SECRET, "delete it"];
+        replica.logs(&words).await;
+        let ready = replica.supervise("/readyz").await;
+        assert!(ready.text().contains("delete it"), "{}", ready.text());
     }
+    fleet.redis.ask(&["DEL", SECRET]);
+    fleet.redis_is(true).await;
+    // Whoever has had it with others puts it right by itself.
+    let keyed = quick().with("idempotency-key", "k");
+    usual(&fleet.ask(&keyed).await);
+    for planted in ["short", &"x".repeat(64), &"é".repeat(32)] {
+        let before = fleet.redis.text(&["GET", SECRET]);
+        fleet.redis.ask(&["SET", SECRET, planted]);
+        until("it is the old one again", async || {
+            fleet.redis.text(&["GET", SECRET]) == before
+        })
+        .await;
+        fleet.redis_is(true).await;
+        for replica in &fleet.replicas {
+            let answer = replica.ask(&keyed).await;
+            assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
+        }
+    }
+    assert_eq!(fleet.journal().accepted, 1);
 }
 
 /// An hour from now by Redis' clock, in microseconds: a moment from before it was turned back.

@@ -119,6 +119,12 @@ fn address(value: &Value, topology: &Topology) -> Parsed<Address> {
                  ledger.redis_password_file",
             ));
         }
+        // Neither stands in a user's name, whose letters are taken as they are.
+        Some((user, _)) if user.contains(['@', '%']) => {
+            return Err(Misfit::hint(
+                "before the last @ stands the user's name alone, as Redis knows it and not percent-encoded",
+            ));
+        }
         Some((user, hosts)) if !user.is_empty() => (Some(user.to_owned()), hosts),
         Some(_) => return Err(Misfit::hint("the user before @ is empty")),
         None => (None, authority),
@@ -166,7 +172,15 @@ fn host_and_port(text: &str, usual: u16) -> Parsed<(String, u16)> {
         }
         _ => (text, usual),
     };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    if literal.is_none() && host.contains([':', '[', ']']) {
+        return Err(Misfit::hint(
+            "an IPv6 address stands in brackets, and a port behind them: redis://[::1]:6379",
+        ));
+    }
+    let host = literal.unwrap_or(host);
     match host.is_empty() || host.contains(char::is_whitespace) {
         true => Err(Misfit::hint("a host is missing")),
         false => Ok((host.to_owned(), port)),
@@ -253,6 +267,13 @@ mod tests {
             "redis://@a",
             "redis://a?b=c",
             "redis://a:b",
+            "redis://::1",
+            "redis://a:1:2",
+            "redis://[::1",
+            "redis://]a[",
+            "redis://[a]b:1",
+            "redis://a@b@c",
+            "redis://a%40b@c",
         ] {
             assert!(parsed(url, &single).is_err(), "{url}");
         }
