@@ -11,12 +11,14 @@ mod effects;
 mod errand;
 mod keeper;
 mod link;
+mod names;
 pub mod script;
 mod settings;
 mod writer;
 
 pub use effects::{ANCHOR, Effect, Fate, ORDER, PLACES, REQUESTS, TOKENS};
 pub use errand::Errand;
+pub use names::{Tag, hash, row_id};
 pub use script::Script;
 pub use settings::{Address, IfUnavailable, Settings, Topology};
 
@@ -32,7 +34,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use ring::{digest, hmac};
+use ring::digest;
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -42,9 +44,7 @@ use uuid::Builder;
 
 use effects::Pending;
 use link::Link;
-
-/// What every key begins with.
-const PREFIX: &str = "fb:";
+use names::Secret;
 
 /// The fleet, as one replica sees it. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -59,10 +59,6 @@ struct Handle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Redis does not answer")]
 pub struct Away;
-
-/// Whose keys they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag([u8; 16]);
 
 /// What the keeper tells whoever keeps something in Redis.
 pub trait Listener: Send + Sync {
@@ -95,19 +91,6 @@ pub(crate) struct State {
     written: Notify,
     /// Requests that went on without a place in Redis.
     unnoted: AtomicU64,
-}
-
-/// What hashes are keyed with, the same for all replicas.
-struct Secret {
-    bytes: [u8; 32],
-    key: hmac::Key,
-}
-
-impl Secret {
-    fn new(bytes: [u8; 32]) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-        Self { bytes, key }
-    }
 }
 
 impl Fleet {
@@ -354,48 +337,6 @@ fn no_answer(patience: Duration) -> String {
     format!(
         "it gave no answer within {patience:?}; see whether it is overloaded or stopped, or raise ledger.redis_timeout"
     )
-}
-
-/// What a row of a replica is called, and who has it.
-pub fn row_id(replica: &str, number: u64) -> String {
-    format!("{replica}.{number}")
-}
-
-/// A hash that tells nothing to whoever does not have its key.
-pub fn hash(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 16] {
-    let mut context = hmac::Context::with_key(key);
-    for part in parts {
-        // With their lengths, no two lists of parts are the same text.
-        context.update(&(part.len() as u64).to_le_bytes());
-        context.update(part);
-    }
-    let mut hash = [0; 16];
-    if let Some(head) = context.sign().as_ref().get(..hash.len()) {
-        hash.copy_from_slice(head);
-    }
-    hash
-}
-
-impl Tag {
-    pub fn of(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    pub fn bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// The key of this caller's that ends so.
-    pub fn key(self, end: &str) -> String {
-        format!("{PREFIX}{{{self}}}{end}")
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(bytes) = self;
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
 
 impl fmt::Debug for Fleet {
