@@ -1,4 +1,4 @@
-//! How callers, rows and keys are called in Redis.
+//! What keys and rows are called, so that nobody who reads Redis learns whose they are.
 
 use std::fmt;
 
