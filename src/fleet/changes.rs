@@ -115,6 +115,7 @@ impl Changes {
         }
         self.leave.extend(failed.leave);
         self.charge.extend(failed.charge);
+        self.charge.truncate(MOST_ROWS);
         self.limit = self.limit.max(failed.limit);
         // A part of what they wait for may have been in it.
         self.waiting.clear();

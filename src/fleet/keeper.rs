@@ -31,8 +31,10 @@ const SECRET: &str = "fb:{fleet}secret";
 pub(super) const CANCELLED: &str = "fb:{fleet}cancelled";
 /// Who has given the secret without having shared one before, for a minute.
 const NEWCOMER: &str = "fb:{fleet}newcomer";
+/// What Redis has forgotten when it was emptied.
+const EPOCH: &str = "fb:{fleet}epoch";
 /// What a beat looks at.
-const OF_ALL: [&str; 4] = [BEATS, SECRET, CANCELLED, NEWCOMER];
+const OF_ALL: [&str; 5] = [BEATS, SECRET, CANCELLED, NEWCOMER, EPOCH];
 
 /// Replicas that hash with secrets of their own find nothing of each other's, and would buy twice without a word.
 const NO_SECRET: &str = "the key fb:{fleet}secret does not hold what foxbridge writes there; delete it, and see that nobody else \
@@ -122,8 +124,7 @@ async fn connect(state: &State) -> Result<(), String> {
     if beat.secret.is_none() {
         return Err(NO_SECRET.to_owned());
     }
-    let has_lost = beat.is_new && state.is_up.borrow().is_some();
-    heard(state, beat, has_lost);
+    heard(state, beat);
     let number = 1 + state.links.fetch_add(1, Ordering::Relaxed);
     state.trouble.store(None);
     state.link.store(Some(Arc::new((number, link))));
@@ -147,7 +148,7 @@ async fn stay(state: &State) {
 struct Beat {
     /// `None`: what Redis has is none.
     secret: Option<[u8; 32]>,
-    is_new: bool,
+    epoch: String,
     living: HashSet<String>,
     cancelled: Vec<String>,
 }
@@ -169,12 +170,11 @@ pub(super) async fn beat_now(state: &State) -> Result<(), Away> {
         state.lose_any(NO_SECRET);
         return Err(Away);
     }
-    let has_lost = beat.is_new;
-    heard(state, beat, has_lost);
+    heard(state, beat);
     Ok(())
 }
 
-fn told(state: &State) -> [String; 5] {
+fn told(state: &State) -> [String; 6] {
     let secret = state.secret.load();
     let digits: String = secret
         .bytes
@@ -190,25 +190,26 @@ fn told(state: &State) -> [String; 5] {
         lives,
         "0".to_owned(),
         has_shared,
+        format!("{:016x}", fastrand::u64(..)),
     ]
 }
 
 fn read(answer: Vec<String>) -> Beat {
     let mut answer = answer.into_iter();
     let secret = answer.next().unwrap_or_default();
-    let is_new = answer.next().is_some_and(|is_new| is_new == "1");
+    let epoch = answer.next().unwrap_or_default();
     let count = answer.next().and_then(|count| count.parse().ok());
     let living = answer.by_ref().take(count.unwrap_or(0)).collect();
     Beat {
         secret: secret_of(&secret),
-        is_new,
+        epoch,
         living,
         cancelled: answer.collect(),
     }
 }
 
-/// `has_lost`: Redis did not know this replica any more, as it would if it had been emptied.
-fn heard(state: &State, beat: Beat, has_lost: bool) {
+/// What Redis has lost, or never had, is told again.
+fn heard(state: &State, beat: Beat) {
     if let Some(bytes) = beat.secret
         && bytes != state.secret.load().bytes
     {
@@ -218,6 +219,7 @@ fn heard(state: &State, beat: Beat, has_lost: bool) {
     state.living.store(Arc::new(beat.living));
     let has_dropped = std::mem::take(&mut state.pending().has_dropped);
     if let Some(listener) = state.listener.get() {
+        let has_lost = state.epoch.load().as_deref() != Some(&beat.epoch);
         if has_lost || has_dropped {
             let lost = listener.lost(&state.replica);
             let mut pending = state.pending();
@@ -225,6 +227,7 @@ fn heard(state: &State, beat: Beat, has_lost: bool) {
                 pending.add(tag, [effect]);
             }
             drop(pending);
+            state.epoch.store(Some(Arc::new(beat.epoch)));
             state.woken.notify_one();
         }
         if !beat.cancelled.is_empty() {

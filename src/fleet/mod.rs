@@ -85,6 +85,8 @@ pub(crate) struct State {
     secret: ArcSwap<Secret>,
     /// Whether other replicas have had the secret too.
     has_shared: AtomicBool,
+    /// Where what this replica has is known, or is about to be told.
+    epoch: ArcSwapOption<String>,
     /// The replicas that said so lately.
     living: ArcSwap<HashSet<String>>,
     listener: OnceLock<Box<dyn Listener>>,
@@ -118,6 +120,7 @@ impl Fleet {
             trouble: ArcSwapOption::empty(),
             secret: ArcSwap::from_pointee(Secret::new(secret)),
             has_shared: AtomicBool::new(false),
+            epoch: ArcSwapOption::empty(),
             living: ArcSwap::default(),
             listener: OnceLock::new(),
             woken: Notify::new(),

@@ -259,6 +259,32 @@ async fn delivered_requests_leave_nothing_behind() {
     assert_eq!(ledger.rows().count().0, 0);
 }
 
+#[tokio::test]
+async fn what_is_being_submitted_is_not_forgotten_for_want_of_room() {
+    let ledger = ledger(Duration::from_secs(3600), 2);
+    let claim = |n: &'static [u8], is_retry| Claim {
+        content: [b"/", n],
+        is_retry,
+        ..FIRST
+    };
+    let first = intent(&ledger, claim(b"1", false)).await;
+    let others = [b"2", b"3", b"4"];
+    for other in others {
+        drop(
+            intent(&ledger, claim(other, false))
+                .await
+                .bought(bought("t")),
+        );
+    }
+    // The others are what there is no room for.
+    drop(first.bought(bought("t1")));
+    match ledger.claim(claim(b"1", true)).await {
+        Claimed::Bought(found, _) => assert_eq!(found.task, "t1"),
+        other => panic!("{other:?}"),
+    }
+    assert!(ledger.rows().count().0 <= 3);
+}
+
 fn kept(path: &std::path::Path, max_age: Duration, max_entries: usize) -> Ledger {
     Ledger::open(Settings {
         store: Store::File(path.to_owned()),

@@ -12,6 +12,10 @@ use tokio::{
 use super::{Bought, Hash, Settings, file::Entry, writer::Writer};
 use crate::fleet::{Fate, Tag};
 
+/// How many rows are looked at, and left, at a time because their submit is under way; of those there are no more than
+/// requests at once.
+const SPARED: u32 = 16;
+
 /// What is known of a request's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
@@ -289,16 +293,21 @@ impl Rows {
     }
 
     fn forget_old(&mut self) {
+        let mut spared = 0;
         while let Some(oldest) = self.order.front().copied() {
-            let is_old = self
-                .rows
-                .get(&oldest)
-                .is_none_or(|row| row.since.elapsed() > self.settings.max_age);
-            if !is_old && self.rows.len() <= self.settings.max_entries {
+            let row = self.rows.get(&oldest);
+            let is_old = row.is_none_or(|row| row.since.elapsed() > self.settings.max_age);
+            if !is_old && (self.rows.len() <= self.settings.max_entries || spared == SPARED) {
                 break;
             }
             self.order.pop_front();
-            self.remove(oldest);
+            if row.is_some_and(|row| !is_old && row.state == State::Submitting) {
+                // What comes of it somebody has yet to say, and others may wait for it.
+                self.order.push_back(oldest);
+                spared += 1;
+            } else {
+                self.remove(oldest);
+            }
         }
     }
 }

@@ -29,5 +29,5 @@ local function keep_level(key, most, now, left)
   left = math.min(most, left)
   redis.call('HSET', key, 'left', string.format('%.6f', left), 'most', most, 'at', string.format('%.0f', now))
   -- What is full again need not be known.
-  redis.call('PEXPIRE', key, math.floor((most - left) * 60000 / most) + 60000)
+  redis.call('PEXPIRE', key, math.min(math.floor((most - left) * 60000 / most) + 60000, 86400000))
 end
