@@ -52,6 +52,7 @@ pub async fn submit(
         fallbacks,
         instead: None,
         first: None,
+        last: None,
     };
     buyer.buy(submission).await
 }
@@ -71,6 +72,8 @@ struct Buyer<'a> {
     instead: Option<Instead>,
     /// Why the first model has not taken it, where others are asked.
     first: Option<Box<Refusal>>,
+    /// What the upstream said when it was sent last, and one key alone is to be used.
+    last: Option<Box<Refusal>>,
 }
 
 impl Buyer<'_> {
@@ -90,6 +93,7 @@ impl Buyer<'_> {
             let (status, told) = (refusal.said.status, refusal.retry_after);
             let upstream = &self.context.upstream;
             submission = if upstream.note_refused(&self.key, status, told, &mut self.tried) {
+                self.last = Some(refusal).filter(|_| self.key.name().is_none());
                 given_back
             } else if status == 429 {
                 self.wait_for(refusal).await?;
@@ -148,26 +152,32 @@ impl Buyer<'_> {
                 Turn::Now => return Ok(()),
                 Turn::After(wait) => wait,
                 Turn::Never(rest) => {
-                    let status = rest.cause.status();
-                    return Err(none(translate::keys_rest(status, rest.soonest)));
+                    return Err(self.limited(rest.cause.status(), rest.soonest));
                 }
             };
-            let limited = || none(translate::keys_rest(429, wait));
             if self.is_repeated && !self.pay() {
-                return Err(limited());
+                return Err(self.limited(429, wait));
             }
             self.waits += 1;
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.context.stop.cancelled() => return Err(limited()),
+                () = self.context.stop.cancelled() => return Err(self.limited(429, wait)),
             }
             if self.context.course.is_left() {
-                return Err(limited());
+                return Err(self.limited(429, wait));
             }
             // It may have been refused to somebody else meanwhile.
             if !upstream.rests(&self.key) {
                 return Ok(());
             }
+        }
+    }
+
+    /// No key may be used for so long: what the upstream itself has said of the only one, or what fits all of them.
+    fn limited(&mut self, status: u16, wait: Duration) -> NotBought {
+        match self.last.take() {
+            Some(refusal) => refused(*refusal),
+            None => none(translate::keys_rest(status, wait)),
         }
     }
 

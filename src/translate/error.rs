@@ -170,8 +170,8 @@ pub fn keys_rest(status: u16, soonest: Duration) -> ApiError {
             429,
             "rate_limit_error",
             "rate_limit_exceeded",
-            "FoxAPI accepts no more requests just now with any key of 'upstream.keys_file'; nothing was bought. Wait, then try \
-             again.",
+            "FoxAPI accepts no more requests just now with any key of 'upstream.keys_file', or with 'upstream.api_key'; nothing \
+             was bought. Wait, then try again.",
         )
         .with_retry(Retry::After(soonest)),
     }

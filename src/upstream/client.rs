@@ -36,7 +36,6 @@ pub struct Upstream {
     pub(super) settings: Arc<Settings>,
     /// The base URL's path without a slash at its end, which is mostly nothing.
     prefix: Arc<str>,
-    pub(super) key: Option<Key>,
     pub(super) keychain: Option<Arc<Keychain>>,
     pub(super) protection: Arc<Protection>,
     pub(super) metrics: Metrics,
@@ -110,22 +109,18 @@ impl Upstream {
     /// Reads the authorities to trust; connects to nothing yet.
     pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, Setup> {
         let connector = Connector::trusting(&settings)?;
-        let key = match &settings.api_key {
-            None => None,
-            Some(key) => Some(Key::new(key).ok_or(Setup::Key)?),
-        };
         let pool = Arc::new(Pool::new(connector, &settings.base_url));
-        let keychain = match &settings.keys {
-            None => None,
-            Some(keys) => Some(Arc::new(Keychain::new(keys, None).ok_or(Setup::Keys)?)),
+        let keychain = match (&settings.keys, &settings.api_key) {
+            (Some(keys), _) => Some(Keychain::new(keys, None).ok_or(Setup::Keys)?),
+            (None, Some(key)) => Some(Keychain::of_one(Key::new(key).ok_or(Setup::Key)?)),
+            (None, None) => None,
         };
         Ok(Self {
             pool,
-            keychain,
+            keychain: keychain.map(Arc::new),
             protection: Arc::new(Protection::new(&settings)),
             prefix: settings.base_url.path().trim_end_matches('/').into(),
             settings: Arc::new(settings),
-            key,
             metrics,
             health: Health::default(),
         })

@@ -12,7 +12,7 @@ const MASK: &str = "********";
 #[derive(Clone)]
 pub struct Key {
     header: HeaderValue,
-    /// What is known of it, where it is one of several (`upstream.keys_file`).
+    /// What is known of it, where it is foxbridge's own.
     member: Option<Arc<Member>>,
 }
 
@@ -40,7 +40,7 @@ impl Key {
 
     /// What the operator calls it, where it is one of several.
     pub fn name(&self) -> Option<&str> {
-        self.member.as_deref().map(Member::name)
+        self.member.as_deref().and_then(Member::name)
     }
 
     pub(super) fn member(&self) -> Option<&Arc<Member>> {

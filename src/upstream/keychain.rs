@@ -28,7 +28,8 @@ pub const MOST_UPSTREAM_KEYS: usize = 64;
 
 /// What is known of a listed key. It outlives the list: a file that is read again changes nothing about a key that stays.
 pub(super) struct Member {
-    name: String,
+    /// What the operator calls it; `upstream.api_key` has no name.
+    name: Option<String>,
     /// Whether there is anything to look up behind the lock.
     is_limited: AtomicBool,
     pacing: Mutex<Pacing>,
@@ -67,8 +68,16 @@ pub struct AllRest {
 }
 
 impl Member {
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    fn new(name: Option<String>) -> Self {
+        Self {
+            name,
+            is_limited: AtomicBool::new(false),
+            pacing: Mutex::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// See [`Pacing::ask`].
@@ -131,11 +140,19 @@ impl Member {
 
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.name)
+        f.write_str(self.name().unwrap_or("upstream.api_key"))
     }
 }
 
 impl Keychain {
+    /// The one key of `upstream.api_key`, which has no other to yield to.
+    pub(super) fn of_one(key: Key) -> Self {
+        Self {
+            keys: vec![key.of_member(Arc::new(Member::new(None)))],
+            choice: Mutex::new(Choice::new(std::iter::once(1))),
+        }
+    }
+
     /// `before` is the list that this one replaces. `None` where a key cannot be sent.
     pub(super) fn new(listed: &[UpstreamKey], before: Option<&Self>) -> Option<Self> {
         let key = |listed: &UpstreamKey| {
@@ -143,13 +160,9 @@ impl Keychain {
             let known = before.and_then(|before| before.named(&listed.name));
             let known = known.filter(|known| **known == key);
             let member = known.and_then(Key::member).cloned();
-            Some(key.of_member(member.unwrap_or_else(|| {
-                Arc::new(Member {
-                    name: listed.name.clone(),
-                    is_limited: AtomicBool::new(false),
-                    pacing: Mutex::default(),
-                })
-            })))
+            Some(key.of_member(
+                member.unwrap_or_else(|| Arc::new(Member::new(Some(listed.name.clone())))),
+            ))
         };
         let weights = listed.iter().map(|listed| listed.weight);
         Some(Self {
@@ -158,8 +171,19 @@ impl Keychain {
         })
     }
 
+    /// Whether both have the same one key, which is in no list.
+    pub(super) fn is_of_the_one_of(&self, other: &Self) -> bool {
+        match (&self.keys[..], &other.keys[..]) {
+            ([one], [other]) => one == other && one.name() == other.name(),
+            _ => false,
+        }
+    }
+
     /// The key that the next request goes with: one that may be used now, else the one that may be soonest.
     pub(super) fn pick(&self, now: Instant) -> Option<&Key> {
+        if let [only] = &self.keys[..] {
+            return Some(only);
+        }
         let may_go = |at: usize| self.next(at, now).is_zero();
         let chosen = self.choice().next(may_go);
         let soonest = || (0..self.keys.len()).min_by_key(|at| self.next(*at, now));
@@ -238,7 +262,7 @@ impl Keychain {
     pub(super) fn resting(&self, now: Instant) -> Vec<(String, bool)> {
         let members = self.keys.iter().filter_map(Key::member);
         members
-            .map(|member| (member.name.clone(), member.rests(now)))
+            .filter_map(|member| Some((member.name.clone()?, member.rests(now))))
             .collect()
     }
 

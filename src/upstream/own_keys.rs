@@ -13,10 +13,7 @@ use crate::metrics::Call;
 impl Upstream {
     /// A configured key, which then serves every caller; of several, the one whose turn it is.
     pub fn own_key(&self) -> Option<Key> {
-        match &self.keychain {
-            None => self.key.clone(),
-            Some(keychain) => keychain.pick(Instant::now()).cloned(),
-        }
+        self.keychain.as_ref()?.pick(Instant::now()).cloned()
     }
 
     /// The key that has bought a task, by its name. Where it is gone, `otherwise` is as good as any: the upstream decides
@@ -70,6 +67,10 @@ impl Upstream {
         else {
             return false;
         };
+        // Without another key there is nothing that could be done about an account.
+        if key.name().is_none() && cause != Cause::Limited {
+            return false;
+        }
         member.refused(Instant::now(), cause, told);
         keychain.note_tried(key, tried);
         true
@@ -128,10 +129,16 @@ impl Upstream {
         if self.settings.base_url != before.settings.base_url {
             return self;
         }
-        if let (Some(keys), Some(known)) = (&self.settings.keys, &before.keychain)
-            && let Some(keychain) = Keychain::new(keys, Some(known))
-        {
-            self.keychain = Some(Arc::new(keychain));
+        match (&self.settings.keys, &self.keychain, &before.keychain) {
+            (Some(keys), _, Some(known)) => {
+                if let Some(keychain) = Keychain::new(keys, Some(known)) {
+                    self.keychain = Some(Arc::new(keychain));
+                }
+            }
+            (None, Some(own), Some(known)) if own.is_of_the_one_of(known) => {
+                self.keychain = Some(known.clone());
+            }
+            _ => {}
         }
         if protects_alike(&self.settings, &before.settings) {
             self.protection = before.protection.clone();

@@ -91,7 +91,9 @@ impl Upstream {
             if submitted.is_ok() {
                 member.went_well(Instant::now());
             }
-            self.metrics.submitted(member.name(), outcome(&submitted));
+            if let Some(name) = member.name() {
+                self.metrics.submitted(name, outcome(&submitted));
+            }
         }
         submitted
     }

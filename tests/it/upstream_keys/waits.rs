@@ -1,7 +1,9 @@
 //! Requests that wait for a key that may be used: what ends their wait, and what is bought then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use foxbridge::config::Config;
+use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::{MAIN, SPARE, both, scripts};
@@ -86,5 +88,62 @@ async fn a_stop_ends_the_wait() {
         bridge.proxy.stopped().await;
         let journal = bridge.journal();
         assert_eq!((journal.submits, journal.accepted), (refusals, 0));
+    }
+}
+
+fn only(config: &mut Config) {
+    config.upstream.api_key = Some(MAIN.to_owned().into());
+    config.task.submit_retries = 1;
+}
+
+#[tokio::test]
+async fn requests_of_the_only_key_wait_for_each_other_once_it_is_limited() {
+    let settings = scripts(&[(MAIN, "submit=429 retry-after=1")]);
+    let bridge = Bridge::of(settings, only).await;
+    let began = Instant::now();
+    // One of them is refused; none of those that come meanwhile is sent before the key may be used again.
+    assert_eq!(bridge.ask(&Request::chat(CHAT)).await.status(), 200);
+    let first = began.elapsed();
+    assert!(first >= Duration::from_secs(1), "{first:?}");
+    let asked = Request::chat(CHAT);
+    let answers = (0..3).map(|_| bridge.ask(&asked));
+    for answer in join_all(answers).await {
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    // They go one behind the other: at first one a second, and faster while it goes well.
+    let spread = began.elapsed() - first;
+    assert!(spread >= Duration::from_millis(500), "{spread:?}");
+    let journal = bridge.journal();
+    assert_eq!((journal.submits, journal.accepted), (5, 4));
+}
+
+#[tokio::test]
+async fn the_only_key_does_not_rest_for_its_account_and_the_upstream_has_the_word() {
+    for (script, status, most) in [
+        ("submit=401,ok", 401, 2),
+        ("submit=402,ok", 429, 2),
+        ("submit=429x* retry-after=90", 429, 1),
+    ] {
+        let bridge = Bridge::of(scripts(&[(MAIN, script)]), only).await;
+        let refused = bridge.ask(&Request::chat(CHAT)).await;
+        assert_eq!(refused.status(), status, "{script}: {}", refused.text());
+        assert!(
+            refused.text().contains("Scripted failure"),
+            "{}",
+            refused.text()
+        );
+        let next = bridge.ask(&Request::chat(CHAT)).await;
+        match most {
+            // Whoever has put it right is served at once.
+            2 => assert_eq!(next.status(), 200, "{script}: {}", next.text()),
+            // Whoever is told to wait so long asks nobody else to find that out.
+            _ => assert_eq!(
+                next.head
+                    .header("retry-after")
+                    .map(|wait| wait.parse::<u64>().unwrap() >= 30),
+                Some(true)
+            ),
+        }
+        assert_eq!(bridge.journal().submits, most, "{script}");
     }
 }
