@@ -101,10 +101,10 @@ impl World {
     }
 }
 
-/// Those of openai-python: some hundreds, or as many as `FLEET_SDK_CALLS` says.
+/// Those of openai-python, or as many as `FLEET_SDK_CALLS` says.
 fn of_the_sdk() -> u64 {
     let given = std::env::var("FLEET_SDK_CALLS").ok();
-    given.map_or(540, |calls| {
+    given.map_or(5_000, |calls| {
         calls.parse().expect("FLEET_SDK_CALLS is a number")
     })
 }
