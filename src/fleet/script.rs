@@ -23,14 +23,14 @@ impl Script {
     }
 }
 
-const BUCKET: &str = include_str!("lua/bucket.lua");
+const COMMON: &str = include_str!("lua/common.lua");
 
 pub static ENTER: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/enter.lua")]));
+    LazyLock::new(|| Script::new(&[COMMON, include_str!("lua/enter.lua")]));
 pub static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/claim.lua")]));
+    LazyLock::new(|| Script::new(&[COMMON, include_str!("lua/claim.lua")]));
 pub(super) static APPLY: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[BUCKET, include_str!("lua/apply.lua")]));
+    LazyLock::new(|| Script::new(&[COMMON, include_str!("lua/apply.lua")]));
 pub(super) static BEAT: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/beat.lua")]));
 pub(super) static CANCEL: LazyLock<Script> =

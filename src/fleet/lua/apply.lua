@@ -44,14 +44,7 @@ for _, row in ipairs(effects.remove) do
   redis.call('HDEL', place, id)
   redis.call('ZREM', order, place .. ' ' .. id)
 end
-local surplus = #effects.put > 0 and redis.call('ZCARD', order) - tonumber(ARGV[3]) or 0
-if surplus > 0 then
-  for _, member in ipairs(redis.call('ZRANGE', order, 0, math.min(surplus, 16) - 1)) do
-    local of, id = string.match(member, '^(.*) (.*)$')
-    redis.call('HDEL', of, id)
-    redis.call('ZREM', order, member)
-  end
-end
+if #effects.put > 0 then forget_surplus(order, tonumber(ARGV[3])) end
 for _, keep in ipairs(effects.keep) do
   local kept = KEYS[keep[1]]
   if redis.call('HSETNX', kept, 'record', ARGV[3 + keep[2]]) == 1 then

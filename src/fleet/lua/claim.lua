@@ -62,13 +62,5 @@ redis.call('PEXPIRE', place, lives)
 redis.call('ZADD', order, now, place .. ' ' .. ARGV[1])
 redis.call('PEXPIRE', order, lives)
 redis.call('ZREMRANGEBYSCORE', order, '-inf', begins)
-local surplus = redis.call('ZCARD', order) - tonumber(ARGV[7])
-if surplus > 0 then
-  -- A few at a time, so that a lowered limit holds nobody up.
-  for _, member in ipairs(redis.call('ZRANGE', order, 0, math.min(surplus, 16) - 1)) do
-    local of, id = string.match(member, '^(.*) (.*)$')
-    redis.call('HDEL', of, id)
-    redis.call('ZREM', order, member)
-  end
-end
+forget_surplus(order, tonumber(ARGV[7]))
 return answer('new')

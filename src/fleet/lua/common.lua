@@ -31,3 +31,14 @@ local function keep_level(key, most, now, left)
   -- What is full again need not be known.
   redis.call('PEXPIRE', key, math.min(math.floor((most - left) * 60000 / most) + 60000, 86400000))
 end
+
+-- Forgets the oldest rows of a caller that has too many: a few at a time, so that a lowered limit holds nobody up.
+local function forget_surplus(order, most)
+  local surplus = redis.call('ZCARD', order) - most
+  if surplus <= 0 then return end
+  for _, member in ipairs(redis.call('ZRANGE', order, 0, math.min(surplus, 16) - 1)) do
+    local of, id = string.match(member, '^(.*) (.*)$')
+    redis.call('HDEL', of, id)
+    redis.call('ZREM', order, member)
+  end
+end
