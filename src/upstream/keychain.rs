@@ -1,4 +1,5 @@
-//! Several keys of one upstream (`upstream.keys_file`), of which each request takes one.
+//! Keys of foxbridge's own, of which each request takes one: those of `upstream.keys_file`, or the one of `upstream.api_key`, which
+//! is a list of one.
 //!
 //! A key that was refused rests, and comes back slowly. While none is limited, a request costs one short lock, and nothing
 //! more is looked at than a flag a key.
@@ -26,7 +27,7 @@ use pacing::Pacing;
 /// The most keys there can be: each has series of its own in the metrics, and a bit in [`Tried`].
 pub const MOST_UPSTREAM_KEYS: usize = 64;
 
-/// What is known of a listed key. It outlives the list: a file that is read again changes nothing about a key that stays.
+/// What is known of a key. It outlives the list: a file that is read again changes nothing about a key that stays.
 pub(super) struct Member {
     /// What the operator calls it; `upstream.api_key` has no name.
     name: Option<String>,
