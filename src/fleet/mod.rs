@@ -21,7 +21,7 @@ mod writer;
 pub use effects::{ANCHOR, Effect, Fate, Keep, ORDER, PLACES, REQUESTS, TOKENS};
 pub use errand::Errand;
 pub use names::{Tag, hash, row_id};
-pub use script::Script;
+pub use script::{Question, Script};
 pub use settings::{Address, IfUnavailable, Settings, Topology};
 
 use std::{
@@ -219,6 +219,13 @@ impl Fleet {
         arguments: &[&str],
     ) -> Result<Vec<String>, Away> {
         self.0.state.run(script, keys, arguments).await
+    }
+
+    /// The same.
+    pub async fn ask(&self, script: &Script, question: &Question) -> Result<Vec<String>, Away> {
+        let keys: Vec<&str> = question.keys.iter().map(String::as_str).collect();
+        let arguments: Vec<&str> = question.arguments.iter().map(String::as_str).collect();
+        self.run(script, &keys, &arguments).await
     }
 
     /// Has Redis told what nobody waits for, as soon as it can be.

@@ -128,14 +128,8 @@ impl Client {
         if let Some(limit) = concurrency.filter(|limit| used.at_once >= *limit) {
             return Err(Refusal::at_once(limit));
         }
-        if let (true, Some(bucket)) = (counts, &mut used.requests) {
-            bucket.take(1.0, now).map_err(|wait| Refusal {
-                limit: Limit::Requests,
-                allowed: requests_per_minute.unwrap_or_default(),
-                left: 0,
-                asked: 1,
-                wait,
-            })?;
+        if counts {
+            used.count_request(now, requests_per_minute)?;
         }
         Ok(concurrency.map(|_| {
             used.at_once += 1;
@@ -143,9 +137,27 @@ impl Client {
         }))
     }
 
+    /// Counts a request that has its place.
+    pub(super) fn count_request(&self, now: Instant) -> Result<(), Refusal> {
+        let limit = self.0.limits.requests_per_minute;
+        self.used().count_request(now, limit)
+    }
+
     /// A request has its place by the count of all replicas.
-    pub(super) fn count_one_more(&self) {
+    pub(super) fn place(&self) -> Permit {
         self.used().at_once += 1;
+        Permit::new(self.clone())
+    }
+
+    /// A place by the count of this replica alone, for a request that is yet to be read; `None` where there is none.
+    pub fn foothold(&self) -> Option<Permit> {
+        let limit = self.0.limits.concurrency;
+        let mut used = self.used();
+        if limit.is_some_and(|limit| used.at_once >= limit) {
+            return None;
+        }
+        used.at_once += 1;
+        Some(Permit::new(self.clone()))
     }
 
     /// So much is left by the count of all replicas; below zero by more than was used, nothing is known of it.
@@ -254,6 +266,21 @@ impl Client {
 
     fn used(&self) -> MutexGuard<'_, Used> {
         self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Used {
+    fn count_request(&mut self, now: Instant, limit: Option<u32>) -> Result<(), Refusal> {
+        let Some(bucket) = &mut self.requests else {
+            return Ok(());
+        };
+        bucket.take(1.0, now).map_err(|wait| Refusal {
+            limit: Limit::Requests,
+            allowed: limit.unwrap_or_default(),
+            left: 0,
+            asked: 1,
+            wait,
+        })
     }
 }
 

@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use super::Client;
 use crate::{
@@ -12,30 +16,28 @@ const BYTES_A_TOKEN: u64 = 4;
 /// A request's place among those that are answered at the same time, free again when its last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Permit {
-    _held: Arc<Place>,
+    held: Arc<Place>,
 }
 
 #[derive(Debug)]
 struct Place {
     client: Client,
     /// What it is called among the places of all replicas, if it is one of them.
-    shared: Option<(Errand, String)>,
+    shared: OnceLock<(Errand, String)>,
 }
 
 impl Permit {
     pub(super) fn new(client: Client) -> Self {
-        Self::of(client, None)
-    }
-
-    /// A place among those of all replicas.
-    pub(super) fn shared(client: Client, errand: Errand, place: String) -> Self {
-        Self::of(client, Some((errand, place)))
-    }
-
-    fn of(client: Client, shared: Option<(Errand, String)>) -> Self {
+        let shared = OnceLock::new();
         Self {
-            _held: Arc::new(Place { client, shared }),
+            held: Arc::new(Place { client, shared }),
         }
+    }
+
+    /// Makes it a place among those of all replicas.
+    pub(super) fn share(&self, errand: Errand, place: String) {
+        // Whoever has a place there asks for no other.
+        let _ = self.held.shared.set((errand, place));
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
-    fleet::{Away, Effect, Errand, Fleet, PLACES, REQUESTS, TOKENS, script},
+    fleet::{Away, Effect, Errand, Fleet, PLACES, Question, REQUESTS, TOKENS, script},
 };
 
 /// A place that has just become free may not be known to be: whoever finds none looks once more after this.
@@ -39,6 +39,15 @@ struct Said {
     tokens_left: f64,
     /// Who has the places, where there is none.
     holders: Vec<String>,
+    /// The answer to what was asked along.
+    along: Option<Vec<String>>,
+}
+
+/// A request that has begun.
+#[derive(Default)]
+struct Entered {
+    permit: Option<Permit>,
+    along: Option<Vec<String>>,
 }
 
 impl Client {
@@ -53,14 +62,34 @@ impl Client {
         counts: bool,
         errand: &Errand,
     ) -> Result<Option<Permit>, ApiError> {
-        let entered = self.try_to_enter(counts, errand).await;
-        entered.map_err(|refusal| refusal.told(self.name()))
+        let entered = self.try_to_enter(counts, errand, None, None).await;
+        let entered = entered.map_err(|refusal| refusal.told(self.name()))?;
+        Ok(entered.permit)
     }
 
-    async fn try_to_enter(&self, counts: bool, errand: &Errand) -> Result<Option<Permit>, Refusal> {
+    /// The same of a request that counts and has a foothold since it came, together with a question about responses
+    /// ([`script::FIND`]). The answer is there only if both were asked.
+    pub async fn enter_late(
+        &self,
+        foothold: &Permit,
+        errand: &Errand,
+        along: Option<&Question>,
+    ) -> Result<Option<Vec<String>>, ApiError> {
+        let entered = self.try_to_enter(true, errand, Some(foothold), along).await;
+        let entered = entered.map_err(|refusal| refusal.told(self.name()))?;
+        Ok(entered.along)
+    }
+
+    async fn try_to_enter(
+        &self,
+        counts: bool,
+        errand: &Errand,
+        foothold: Option<&Permit>,
+        along: Option<&Question>,
+    ) -> Result<Entered, Refusal> {
         let limits = self.limits();
         if limits.concurrency.is_none() && (limits.requests_per_minute.is_none() || !counts) {
-            return Ok(None);
+            return Ok(Entered::default());
         }
         let place = format!("{}/{:016x}", errand.fleet().replica(), fastrand::u64(..));
         let mut gone = Vec::new();
@@ -72,18 +101,32 @@ impl Client {
                 // Whoever cannot ask is given nothing, and what is told later piles up while Redis is away.
                 is_open: limits.concurrency.is_some() && !errand.fleet().is_away(),
             };
-            let Ok(said) = ask(limits, counts, errand, &place, &gone).await else {
+            let told = told(limits, counts, errand, &place, &gone);
+            let Ok(said) = ask(errand.fleet(), told, along).await else {
                 // Whether or not it has one in Redis: here it has one of its own.
-                return self.enter_at(counts, Instant::now());
+                let now = Instant::now();
+                let permit = match foothold {
+                    None => self.enter_at(counts, now)?,
+                    Some(foothold) => self.count_request(now).map(|()| Some(foothold.clone()))?,
+                };
+                return Ok(Entered {
+                    permit,
+                    along: None,
+                });
             };
             attempt.is_open = false;
             self.mirror(said.requests_left, said.tokens_left);
             match said.refused.as_str() {
                 "" => {
-                    return Ok(limits.concurrency.map(|_| {
-                        self.count_one_more();
-                        Permit::shared(self.clone(), errand.clone(), place.clone())
-                    }));
+                    let permit = limits.concurrency.map(|_| {
+                        let permit = foothold.cloned().unwrap_or_else(|| self.place());
+                        permit.share(errand.clone(), place.clone());
+                        permit
+                    });
+                    return Ok(Entered {
+                        permit,
+                        along: said.along,
+                    });
                 }
                 "requests" => {
                     let allowed = limits.requests_per_minute.unwrap_or_default();
@@ -140,29 +183,44 @@ impl Client {
     }
 }
 
-async fn ask(
-    limits: Limits,
-    counts: bool,
-    errand: &Errand,
-    place: &str,
-    gone: &[String],
-) -> Result<Said, Away> {
-    let keys = [REQUESTS, TOKENS, PLACES].map(|end| errand.tag().key(end));
+/// What is asked for a request that begins.
+fn told(limits: Limits, counts: bool, errand: &Errand, place: &str, gone: &[String]) -> Question {
     let number = |limit: Option<u32>| limit.unwrap_or(0).to_string();
-    let told = [
+    let mut arguments = vec![
         number(limits.requests_per_minute),
         u8::from(counts).to_string(),
         number(limits.concurrency),
         number(limits.tokens_per_minute),
+        place.to_owned(),
     ];
-    let mut arguments: Vec<&str> = told.iter().map(String::as_str).collect();
-    arguments.push(place);
-    arguments.extend(gone.iter().map(String::as_str));
-    let keys = keys.each_ref().map(String::as_str);
-    let said = errand
-        .fleet()
-        .run(&script::ENTER, &keys, &arguments)
-        .await?;
+    arguments.extend_from_slice(gone);
+    Question {
+        keys: [REQUESTS, TOKENS, PLACES]
+            .map(|end| errand.tag().key(end))
+            .into(),
+        arguments,
+    }
+}
+
+async fn ask(
+    fleet: &Fleet,
+    mut question: Question,
+    along: Option<&Question>,
+) -> Result<Said, Away> {
+    let (said, along) = match along {
+        None => (fleet.ask(&script::ENTER, &question).await?, None),
+        Some(along) => {
+            let lengths = [question.keys.len(), question.arguments.len()];
+            question.keys.extend_from_slice(&along.keys);
+            question.arguments.extend_from_slice(&along.arguments);
+            let lengths = lengths.map(|length| length.to_string());
+            question.arguments.splice(0..0, lengths);
+            let mut said = fleet.ask(&script::ENTER_AND_FIND, &question).await?;
+            let entering = said.first().and_then(|length| length.parse().ok());
+            let found = said.split_off((1 + entering.unwrap_or(0)).min(said.len()));
+            (said.split_off(1.min(said.len())), Some(found))
+        }
+    };
     let mut said = said.into_iter();
     let mut next = || said.next().unwrap_or_default();
     let (refused, requests, tokens) = (next(), next(), next());
@@ -171,6 +229,7 @@ async fn ask(
         requests_left: requests.parse().unwrap_or(-1.0),
         tokens_left: tokens.parse().unwrap_or(-1.0),
         holders: said.collect(),
+        along,
     })
 }
 

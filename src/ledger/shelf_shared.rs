@@ -19,7 +19,7 @@ use super::{
     rows::Rows,
     shelf::UNSETTLED,
 };
-use crate::fleet::{Away, Effect, Errand, Fleet, Keep, Listener, Tag, script};
+use crate::fleet::{Away, Effect, Errand, Fleet, Keep, Listener, Question, Tag, script};
 
 /// How many responses it is known of what they were a moment ago.
 const MOST_SEEN: usize = 1024;
@@ -118,9 +118,11 @@ impl Ledger {
         let Some(fleet) = &self.fleet else {
             return Ok(self.shelf().find(owner, id));
         };
-        let known = self.find(fleet, &owner, &[id], 0).await;
-        if let Some(known) = known.as_ref().ok().and_then(|known| known.get(id)) {
-            return Ok(Some(known.clone()));
+        let question = self.question_of(&owner, &[id], 0);
+        let known = fleet.ask(&script::FIND, &question).await;
+        let known = known.map(|answer| self.answered(answer).remove(id));
+        if let Ok(Some(known)) = known {
+            return Ok(Some(known));
         }
         // It may have been made while Redis was away.
         let here = self.shelf().find(owner, id);
@@ -130,40 +132,40 @@ impl Ledger {
         }
     }
 
-    /// Some of a caller's responses by id, for whoever is about to look at each of them; with `and_before` those that they go
-    /// on from too. None of them need be there: [`Ledger::kept`] is asked for what is not.
-    pub async fn ahead(
+    /// What Redis is asked ([`script::FIND`]) for some of a caller's responses and, where there is a `previous` one, for those
+    /// that it goes on from, the youngest first, as far as they fit. `None`: nothing is to be asked.
+    pub fn question(
         &self,
         caller: Caller<'_>,
-        ids: &[&str],
-        and_before: bool,
-    ) -> HashMap<String, Arc<Kept>> {
-        let Some(fleet) = self.fleet.as_ref().filter(|_| !ids.is_empty()) else {
-            return HashMap::new();
-        };
-        let room = if and_before { AHEAD } else { 0 };
-        let found = self.find(fleet, &self.owner(caller), ids, room).await;
-        found.unwrap_or_default()
+        previous: Option<&str>,
+        others: &[String],
+    ) -> Option<Question> {
+        let ids: Vec<&str> = previous
+            .into_iter()
+            .chain(others.iter().map(String::as_str))
+            .collect();
+        if self.fleet.is_none() || ids.is_empty() {
+            return None;
+        }
+        let room = previous.map_or(0, |_| AHEAD);
+        Some(self.question_of(&self.owner(caller), &ids, room))
     }
 
-    async fn find(
-        &self,
-        fleet: &Fleet,
-        owner: &Hash,
-        ids: &[&str],
-        room: usize,
-    ) -> Result<HashMap<String, Arc<Kept>>, Away> {
-        let keys: Vec<String> = ids.iter().map(|id| self.key(owner, id)).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    fn question_of(&self, owner: &Hash, ids: &[&str], room: usize) -> Question {
         let age = |is_running| milliseconds(self.longest(is_running)).to_string();
-        let told = [age(false), age(true), room.to_string()];
-        let told = told.each_ref().map(String::as_str);
-        let found = fleet.run(&script::FIND, &keys, &told).await?;
-        let found = found.chunks_exact(4).filter_map(|found| {
+        Question {
+            keys: ids.iter().map(|id| self.key(owner, id)).collect(),
+            arguments: vec![age(false), age(true), room.to_string()],
+        }
+    }
+
+    /// The responses in an answer to such a question, by id.
+    pub fn answered(&self, answer: Vec<String>) -> HashMap<String, Arc<Kept>> {
+        let found = answer.chunks_exact(4).filter_map(|found| {
             let (id, known) = found.split_first()?;
             Some((id.clone(), self.read(id, known)?))
         });
-        Ok(found.collect())
+        found.collect()
     }
 
     /// What a response has come to is known now. Nobody waits for it to be kept: it can be asked of its task again. Where

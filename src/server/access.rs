@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
-    fleet::Errand,
+    fleet::{Errand, Question},
     keys::Client,
     metrics::{Answered, Metrics},
     relay::Course,
@@ -61,6 +61,8 @@ struct Noted {
     errand: Option<Errand>,
     /// Whether it has bought something that other replicas do not know of.
     is_unnoted: bool,
+    /// Whether the fleet is yet to be asked for its place.
+    is_entering: bool,
     /// Its span, and who is told of it.
     traced: Option<Box<(Traces, Begun)>>,
 }
@@ -102,6 +104,7 @@ impl Access {
             client: None,
             errand: None,
             is_unnoted: false,
+            is_entering: false,
             traced: traces
                 .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
         }))
@@ -160,6 +163,27 @@ impl Access {
         }
         if let Some(errand) = &self.0.errand {
             errand.hold();
+        }
+    }
+
+    /// Its client has a foothold, and the fleet is asked for a place when it is known what else is to be asked.
+    pub(super) fn put_off_entering(&mut self) {
+        self.0.is_entering = true;
+    }
+
+    /// Has the request begin, if that was put off, and asks the fleet a question with that. `None`: that was not asked.
+    pub(super) async fn enter(
+        &mut self,
+        along: Option<&Question>,
+    ) -> Result<Option<Vec<String>>, ApiError> {
+        let noted = &mut *self.0;
+        let foothold = noted.slot.as_ref().and_then(Slot::permit);
+        match (foothold, &noted.client, &noted.errand) {
+            (Some(foothold), Some(client), Some(errand)) if noted.is_entering => {
+                noted.is_entering = false;
+                client.enter_late(foothold, errand, along).await
+            }
+            _ => Ok(None),
         }
     }
 

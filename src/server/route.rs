@@ -112,23 +112,31 @@ async fn admit(
     if !endpoint.takes_long() {
         return Ok(None);
     }
-    let mut slot = app.slots.take().ok_or_else(slots::too_many_requests)?;
+    let slot = app.slots.take().ok_or_else(slots::too_many_requests)?;
     if let Some(client) = client {
         if matches!(endpoint, Endpoint::Relayed) {
             clients::check_relayed(client)?;
         }
-        let counts = endpoint.may_buy();
-        let permit = match app.ledger.fleet() {
-            None => client.enter(counts)?,
-            Some(fleet) => {
-                let errand = client.errand(fleet);
+        access.occupy(slot.clone());
+        let fleet = app.ledger.fleet();
+        let permit = match fleet.map(|fleet| client.errand(fleet)) {
+            None => client.enter(endpoint.may_buy())?,
+            Some(errand) => {
                 access.set_errand(errand.clone());
-                Box::pin(client.enter_shared(counts, &errand)).await?
+                // What a response goes on from is asked for together with its place, as soon as it is known.
+                match endpoint.goes_on().then(|| client.foothold()).flatten() {
+                    Some(foothold) => {
+                        access.put_off_entering();
+                        Some(foothold)
+                    }
+                    None => Box::pin(client.enter_shared(endpoint.may_buy(), &errand)).await?,
+                }
             }
         };
-        slot = slot.with_permit(permit);
+        permit.into_iter().for_each(|permit| slot.hold(permit));
+    } else {
+        access.occupy(slot.clone());
     }
-    access.occupy(slot.clone());
     Ok(Some(slot))
 }
 
@@ -229,6 +237,11 @@ impl Endpoint {
                 | Self::Response(Verb::Retrieve | Verb::Cancel, _)
                 | Self::Relayed
         )
+    }
+
+    /// Whether it may go on from what was made before.
+    fn goes_on(&self) -> bool {
+        matches!(self, Self::Responses)
     }
 
     /// Whether it may cost something upstream, which is what a client's `requests_per_minute` bounds.

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -31,18 +31,25 @@ pub(super) struct Slots {
 /// A place, free again when its last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Slot {
-    _held: Arc<(OwnedSemaphorePermit, TaskTrackerToken)>,
+    held: Arc<Held>,
+}
+
+struct Held {
+    _place: (OwnedSemaphorePermit, TaskTrackerToken),
     /// The place among its own client's requests, where these are limited.
-    _permit: Option<Permit>,
+    permit: OnceLock<Permit>,
 }
 
 impl Slot {
     /// Holds this place too, until its last clone is dropped.
-    pub(super) fn with_permit(self, permit: Option<Permit>) -> Self {
-        Self {
-            _permit: permit,
-            ..self
-        }
+    pub(super) fn hold(&self, permit: Permit) {
+        // A request is one client's.
+        let _ = self.held.permit.set(permit);
+    }
+
+    /// The place among its own client's requests.
+    pub(super) fn permit(&self) -> Option<&Permit> {
+        self.held.permit.get()
     }
 }
 
@@ -57,8 +64,10 @@ impl Slots {
     pub(super) fn take(&self) -> Option<Slot> {
         let permit = self.free.clone().try_acquire_owned().ok()?;
         Some(Slot {
-            _held: Arc::new((permit, self.taken.token())),
-            _permit: None,
+            held: Arc::new(Held {
+                _place: (permit, self.taken.token()),
+                permit: OnceLock::new(),
+            }),
         })
     }
 

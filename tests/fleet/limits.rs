@@ -6,10 +6,14 @@ use foxbridge::keys::Hash;
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
-    harness::{Fleet, scripted, until},
-    http::{Answer, Request},
+    harness::{Fleet, scripted, until, within},
+    http::{Answer, Connection, Request},
 };
 
 const ANNA: &str = "fbk-anna-0c51b7f2e86d4a93";
@@ -168,6 +172,86 @@ async fn requests_at_once_are_counted_for_all_replicas() {
     }
 }
 
+/// A response is asked for what it goes on from together with its place, so that its place is asked for when it is read.
+#[tokio::test]
+async fn responses_have_the_same_limits() {
+    let responds = |script: &str, stream| {
+        let input = format!("count 1 to 3 [[fox: {script}]]");
+        let body = json!({ "model": "gpt-5.5", "input": input, "stream": stream });
+        by_anna(Request::new("POST", "/v1/responses", body.to_string()))
+    };
+    let keys = Keys::of_anna("concurrency = 3\nrequests_per_minute = 100000");
+    let mut fleet = keys.fleet(&[]).await;
+    let endless = responds("words=3 first-chunk=1h", true);
+    let mut held = Vec::new();
+    for number in 0..3 {
+        let mut connection = fleet.replicas[number % 2].send(&endless).await;
+        assert_eq!(connection.head().await.status, 200);
+        held.push(connection);
+    }
+    for refused in [&endless, &by_anna(scripted("words=3", false))] {
+        for replica in &fleet.replicas {
+            assert_eq!(replica.ask(refused).await.status(), 429);
+        }
+    }
+    assert_eq!(fleet.journal().accepted, 3);
+    // Those of a dead replica, and of whoever has gone, come back.
+    fleet.replicas[0].kill().await;
+    let quick = responds("words=3", false);
+    until("its places are free", async || {
+        let both = [0, 1].map(|_| fleet.replicas[1].ask(&quick));
+        join_all(both)
+            .await
+            .iter()
+            .all(|answer| answer.status() == 200)
+    })
+    .await;
+    drop(held);
+
+    // Whoever is long in sending has no place yet, but of these a replica has no more than there may be places.
+    let keys = Keys::of_anna("concurrency = 2");
+    let fleet = keys.fleet(&[]).await;
+    let asking = quick.clone().with("Expect", "100-continue");
+    let body = &asking.to_bytes()[asking.head().len()..];
+    let mut sending = Vec::new();
+    for number in 0..6 {
+        let mut stream = TcpStream::connect(fleet.replicas[0].address).await.unwrap();
+        stream.write_all(&asking.head()).await.unwrap();
+        if number < 4 {
+            let mut go_on = *b"HTTP/1.1 100 Continue\r\n\r\n";
+            within("it may go on", stream.read_exact(&mut go_on))
+                .await
+                .unwrap();
+            assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+            sending.push(Connection::over(stream));
+        } else {
+            let answer = Connection::over(stream).answer().await;
+            assert_eq!(answer.status(), 429);
+        }
+    }
+    // Those that found none here have asked for theirs at once, and have it.
+    for connection in sending.iter_mut().rev() {
+        connection.send(body).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    // A minute's requests are counted, also where they go on from nothing that is there.
+    let keys = Keys::of_anna("requests_per_minute = 4");
+    let fleet = keys.fleet(&[]).await;
+    let astray =
+        json!({ "model": "gpt-5.5", "input": "hi", "previous_response_id": "resp_of_nobody" });
+    let astray = by_anna(Request::new("POST", "/v1/responses", astray.to_string()));
+    for request in [&quick, &astray, &quick, &astray] {
+        let answer = fleet.ask(request).await;
+        assert_ne!(answer.status(), 429, "{}", answer.text());
+    }
+    for refused in [&quick, &astray] {
+        let answer = fleet.ask(refused).await;
+        assert_eq!(answer.status(), 429, "{}", answer.text());
+    }
+}
+
 #[tokio::test]
 async fn places_of_a_dead_replica_come_back() {
     let keys = Keys::of_anna("concurrency = 2");
@@ -207,6 +291,9 @@ async fn while_redis_is_away_each_replica_counts_for_itself() {
     let flown = begun.elapsed().as_secs() as usize / 6 + 1;
     assert!((6..=6 + flown).contains(&served), "{served}");
     assert_eq!(fleet.replicas[1].ask(&quick).await.status(), 200);
+    let body = json!({ "model": "gpt-5.5", "input": "count 1 to 3 [[fox: words=3]]" });
+    let response = by_anna(Request::new("POST", "/v1/responses", body.to_string()));
+    assert_eq!(fleet.replicas[1].ask(&response).await.status(), 200);
     fleet.redis.start_again();
     fleet.redis_is(true).await;
     assert_eq!(fleet.replicas[1].ask(&quick).await.status(), 200);

@@ -1,6 +1,7 @@
--- Kept responses, which are as good as new when they are asked for; and those that they go on from, as far as there is room.
+-- Kept responses, which are as good as new when they are asked for; and those that the first goes on from, as far as there
+-- is room.
 -- KEYS: responses of one caller. ARGV: how long they are kept in ms, the same for one that has not come to an end, and how
--- many bytes of others may be added.
+-- many bytes of a conversation may be looked up.
 local answer, room = {}, tonumber(ARGV[3])
 local function add(key)
   local known = redis.call('HMGET', key, 'record', 'outcome', 'charged', 'previous')
@@ -11,9 +12,9 @@ local function add(key)
   room = room - #known[1] - #(known[2] or '')
   return known[4]
 end
-for _, key in ipairs(KEYS) do
+for i, key in ipairs(KEYS) do
   local previous = add(key)
   -- All of a caller's are in one place.
-  while previous and room > 0 do previous = add(string.match(key, '^[^}]*}s') .. previous) end
+  while i == 1 and previous and room > 0 do previous = add(string.match(key, '^[^}]*}s') .. previous) end
 end
 return answer

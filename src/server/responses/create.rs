@@ -87,8 +87,10 @@ async fn make(
     let request = ResponseRequest::parse(&body)?;
     access.set_model(&request.model);
     let caller = caller(&head.headers);
-    let earlier = history::earlier(app, &context, caller, &request).await?;
-    let mut finder = Finder::of(app, &context, caller, &request).await;
+    let mut ahead = history::begin(app, caller, &request, access).await?;
+    let earlier = history::earlier(app, &context, caller, &request, &mut ahead).await?;
+    let mut finder = Finder::of(app, &context, caller, &request, &mut ahead).await;
+    drop(ahead);
     let most = app.settings.max_body;
     let items = translate::input_items(&request, most, |id| finder.item(id))?;
     let chat = translate::chat(&request, &earlier, &items)?;

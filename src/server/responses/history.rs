@@ -5,17 +5,44 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use super::{cannot_be_found, stored};
 use crate::{
     api_error::ApiError,
-    fleet::Away,
+    fleet::{Away, Question, script},
     json::{Raw, RawObject},
     ledger::{Caller, Kept},
     openai::{Input, ResponseRequest},
     relay::Context,
-    server::App,
+    server::{App, access::Access},
     translate::{response_id, task_of_item},
 };
 
 /// How many responses a request may refer to the items of; each may have to be asked for.
 const MOST_RESPONSES: usize = 256;
+
+/// Responses that were looked up before somebody looks at each of them.
+pub(super) type Ahead = HashMap<String, Arc<Kept>>;
+
+/// Has the request begin, if that was put off, and looks up what it goes on from or refers to, all at once. None of it need be
+/// there: what is not is asked for when it is needed.
+pub(super) async fn begin(
+    app: &App,
+    caller: Caller<'_>,
+    request: &ResponseRequest<'_>,
+    access: &mut Access,
+) -> Result<Ahead, ApiError> {
+    let previous = request.previous.as_deref();
+    let question = app.ledger.question(caller, previous, &referred_to(request));
+    Ok(match access.enter(question.as_ref()).await? {
+        Some(answer) => app.ledger.answered(answer),
+        None => look_up(app, question.as_ref()).await,
+    })
+}
+
+async fn look_up(app: &App, question: Option<&Question>) -> Ahead {
+    let (Some(question), Some(fleet)) = (question, app.ledger.fleet()) else {
+        return Ahead::new();
+    };
+    let answer = fleet.ask(&script::FIND, question).await;
+    app.ledger.answered(answer.unwrap_or_default())
+}
 
 /// The items of the conversation before a request, as JSON arrays, the oldest first.
 pub(super) async fn earlier(
@@ -23,16 +50,18 @@ pub(super) async fn earlier(
     context: &Context,
     caller: Caller<'_>,
     request: &ResponseRequest<'_>,
+    ahead: &mut Ahead,
 ) -> Result<Vec<Cow<'static, str>>, ApiError> {
     let mut newest_first = Vec::new();
     let mut next = request.previous.as_deref().map(str::to_owned);
     let mut left = app.settings.max_body;
-    let mut ahead = HashMap::new();
     while let Some(id) = next {
-        if !ahead.contains_key(&id) {
-            ahead = app.ledger.ahead(caller, &[&id], true).await;
+        if !ahead.contains_key(&id) && !newest_first.is_empty() {
+            // So long a conversation does not come at once.
+            let question = app.ledger.question(caller, Some(&id), &[]);
+            ahead.extend(look_up(app, question.as_ref()).await);
         }
-        let kept = find(app, caller, &mut ahead, &id).await;
+        let kept = find(app, caller, ahead, &id).await;
         let kept = kept.map_err(|Away| cannot_be_found())?;
         let asked = request.previous.as_deref().unwrap_or_default();
         let kept = kept.ok_or_else(|| no_previous(asked, &id))?;
@@ -51,11 +80,11 @@ pub(super) async fn earlier(
 async fn find(
     app: &App,
     caller: Caller<'_>,
-    ahead: &mut HashMap<String, Arc<Kept>>,
+    ahead: &mut Ahead,
     id: &str,
 ) -> Result<Option<Arc<Kept>>, Away> {
-    match ahead.remove(id) {
-        Some(kept) => Ok(Some(kept)),
+    match ahead.get(id) {
+        Some(kept) => Ok(Some(kept.clone())),
         None => app.ledger.kept(caller, id).await,
     }
 }
@@ -70,13 +99,11 @@ impl Finder {
         context: &Context,
         caller: Caller<'_>,
         request: &ResponseRequest<'_>,
+        ahead: &mut Ahead,
     ) -> Self {
         let mut found = HashMap::new();
-        let ids = referred_to(request);
-        let named: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let mut ahead = app.ledger.ahead(caller, &named, false).await;
-        for id in ids {
-            let Ok(Some(kept)) = find(app, caller, &mut ahead, &id).await else {
+        for id in referred_to(request) {
+            let Ok(Some(kept)) = find(app, caller, ahead, &id).await else {
                 continue;
             };
             // Of one that runs, only its input can be referred to.
