@@ -84,23 +84,17 @@ impl Changes {
 
     /// Whether there is one more row, and whether this one was dropped.
     fn row(&mut self, row: (String, String), fate: Fate, is_full: bool) -> (bool, bool) {
-        match (self.rows.get_mut(&row), fate) {
-            (Some(Fate::Put { state, .. }), Fate::Deliver) => *state = 'd',
-            (Some(known @ Fate::Deliver), mut fate) => {
-                if let Fate::Put { state, .. } = &mut fate {
-                    *state = 'd';
-                }
-                *known = fate;
+        match self.rows.entry(row) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().becomes(fate);
+                (false, false)
             }
-            (Some(Fate::Remove), _) => {}
-            (Some(known), fate) => *known = fate,
-            (None, _) if is_full => return (false, true),
-            (None, fate) => {
-                self.rows.insert(row, fate);
-                return (true, false);
+            Entry::Vacant(_) if is_full => (false, true),
+            Entry::Vacant(place) => {
+                place.insert(fate);
+                (true, false)
             }
         }
-        (false, false)
     }
 
     /// Takes back what could not be told, unless something newer is known, and says how many rows there are more. Nobody knows
@@ -108,9 +102,13 @@ impl Changes {
     /// whoever waits for one to be kept keeps it himself, and what one has come to its task knows.
     pub(super) fn take_back(&mut self, failed: Self) -> usize {
         let before = self.rows.len();
-        for (row, fate) in failed.rows {
-            if let Entry::Vacant(place) = self.rows.entry(row) {
-                place.insert(fate);
+        for (row, mut fate) in failed.rows {
+            match self.rows.entry(row) {
+                Entry::Vacant(place) => drop(place.insert(fate)),
+                Entry::Occupied(mut newer) => {
+                    fate.becomes(newer.insert(Fate::Remove));
+                    newer.insert(fate);
+                }
             }
         }
         self.leave.extend(failed.leave);
@@ -158,7 +156,8 @@ impl Changes {
     /// The keys that the script needs, what it is told, and the texts that this names by number.
     pub(super) fn told(&self, tag: Tag) -> (Vec<String>, String, Vec<&str>) {
         let mut keys: Vec<String> = [ORDER, TOKENS, PLACES].map(|end| tag.key(end)).into();
-        let (mut put, mut deliver, mut remove) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut put, mut remove) = (Vec::new(), Vec::new());
+        let (mut deliver, mut undeliver) = (Vec::new(), Vec::new());
         for ((place, id), fate) in &self.rows {
             keys.push(tag.key(place));
             let number = keys.len();
@@ -173,6 +172,7 @@ impl Changes {
                     put.push(json!([number, id, state, age, content, bought]));
                 }
                 Fate::Deliver => deliver.push(json!([number, id])),
+                Fate::Undeliver => undeliver.push(json!([number, id])),
                 Fate::Remove => remove.push(json!([number, id])),
             }
         }
@@ -203,7 +203,7 @@ impl Changes {
             settle.push(json!([keys.len(), texts.len(), age]));
         }
         let effects = json!({
-            "put": put, "deliver": deliver, "remove": remove, "leave": self.leave,
+            "put": put, "deliver": deliver, "undeliver": undeliver, "remove": remove, "leave": self.leave,
             "give": self.give, "tokens": self.limit, "charge": charge, "keep": keep, "settle": settle,
         });
         (keys, effects.to_string(), texts)

@@ -43,7 +43,8 @@ pub struct Keep {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fate {
     Put {
-        /// As Redis has it.
+        /// As Redis has it: `s` for a submit under way, `b` for bought, `d` for delivered, `u` for delivered and not taken, `a`
+        /// for ambiguous.
         state: char,
         since: Instant,
         content: String,
@@ -51,7 +52,28 @@ pub enum Fate {
     },
     /// Its answer is with the client.
     Deliver,
+    /// It is not: the client has gone without it.
+    Undeliver,
     Remove,
+}
+
+impl Fate {
+    /// What is to be told of a row of which this was, and is, to be told.
+    pub(super) fn becomes(&mut self, newer: Self) {
+        match (self, newer) {
+            (Self::Put { state, .. }, Self::Deliver) => *state = 'd',
+            (Self::Put { state, .. }, Self::Undeliver) => *state = 'u',
+            (Self::Remove, _) => {}
+            (known, mut newer) => {
+                if let (Self::Deliver, Self::Put { state, .. }) = (&*known, &mut newer)
+                    && *state != 'u'
+                {
+                    *state = 'd';
+                }
+                *known = newer;
+            }
+        }
+    }
 }
 
 /// How the keys of a caller end: its rows by age, its anchor, what is left of its limits, and its requests under way.

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use super::{Away, Effect, Fleet, Tag};
@@ -58,6 +58,15 @@ impl Errand {
         self.0.noted().at_end.push(effect);
     }
 
+    /// For whoever still has something to say when it is over.
+    pub fn later(&self) -> Later {
+        Later {
+            fleet: self.0.fleet.clone(),
+            tag: self.0.tag,
+            errand: Arc::downgrade(&self.0),
+        }
+    }
+
     /// What is noted from now on waits for more that is told together with it, or for the request's end.
     pub fn hold(&self) {
         self.0.noted().is_held = true;
@@ -79,6 +88,23 @@ impl Errand {
         let mut effects = self.0.take_held();
         effects.push(effect);
         self.0.fleet.tell(self.0.tag, effects).await
+    }
+}
+
+/// What comes to be known of a request when it has perhaps come to its end.
+pub struct Later {
+    fleet: Fleet,
+    tag: Tag,
+    errand: Weak<Inner>,
+}
+
+impl Later {
+    /// To be told behind everything that the request itself has to tell.
+    pub fn note(self, effect: Effect) {
+        match self.errand.upgrade() {
+            Some(errand) => errand.noted().at_end.push(effect),
+            None => self.fleet.note(self.tag, [effect]),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod settings;
 mod writer;
 
 pub use effects::{ANCHOR, Effect, Fate, Keep, ORDER, PLACES, REQUESTS, TOKENS};
-pub use errand::Errand;
+pub use errand::{Errand, Later};
 pub use names::{Tag, hash, row_id};
 pub use script::{Question, Script};
 pub use settings::{Address, IfUnavailable, Settings, Topology};

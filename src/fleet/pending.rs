@@ -159,6 +159,39 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_taken_after_all_is_told_whatever_was_told_before() {
+        let states = |effects: &[Fate]| {
+            let mut pending = Pending::new(10);
+            let effects = effects.iter().cloned();
+            pending.add(TAG, effects.map(|fate| row("1", fate)));
+            let (_, changes) = pending.take(1).pop().unwrap();
+            let (_, told, _) = changes.told(TAG);
+            let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+            let length = |name: &str| told[name].as_array().unwrap().len();
+            let state = told["put"][0][2].as_str().unwrap_or_default().to_owned();
+            (state, length("deliver"), length("undeliver"))
+        };
+        let (put, deliver, undeliver) = (put(), Fate::Deliver, Fate::Undeliver);
+        let first = [put.clone(), deliver.clone(), undeliver.clone()];
+        assert_eq!(states(&first), ("u".to_owned(), 0, 0));
+        assert_eq!(states(&first[1..]), (String::new(), 0, 1));
+        let again = [undeliver.clone(), deliver.clone()];
+        assert_eq!(states(&again), (String::new(), 1, 0));
+        assert_eq!(states(&[deliver, put]), ("d".to_owned(), 0, 0));
+
+        // What could not be told before does not undo it, and is not forgotten for it.
+        let mut pending = Pending::new(10);
+        pending.add(TAG, [row("1", first[0].clone())]);
+        let (_, failed) = pending.take(1).pop().unwrap();
+        pending.add(TAG, [row("1", undeliver)]);
+        pending.put_back(TAG, failed);
+        let (_, changes) = pending.take(1).pop().unwrap();
+        let (_, told, _) = changes.told(TAG);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["put"][0][2], "u");
+    }
+
+    #[test]
     fn what_cannot_be_told_waits_and_is_bounded() {
         let mut pending = Pending::new(3);
         for id in ["1", "2", "3", "4"] {

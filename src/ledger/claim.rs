@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Bought, Hash, Ledger, claim_shared::Remote, rows::State};
+use super::{
+    Bought, Hash, Ledger,
+    claim_shared::{Handed, Remote},
+    rows::{Row, State},
+};
 use crate::fleet::{Effect, Errand, Fate};
 
 /// Whose request it is: the credential that the client sent, whichever key goes upstream.
@@ -288,13 +292,40 @@ impl Receipt {
         self.was_delivered
     }
 
-    /// The client has its whole answer.
-    pub fn delivered(self) {
-        if let Some(row) = self.row {
-            self.ledger.rows().delivered(row);
+    /// The client has its whole answer. Where a retry would not find it any more, that can be undone.
+    pub fn delivered(self) -> Option<Delivered> {
+        let row = self.row.and_then(|id| {
+            let row = self.ledger.rows().delivered(id)?;
+            Some((id, row))
+        });
+        let remote = self.remote.and_then(Remote::delivered);
+        if row.is_none() && remote.is_none() {
+            return None;
+        }
+        Some(Delivered {
+            ledger: self.ledger,
+            row,
+            remote,
+        })
+    }
+}
+
+/// An answer that was handed over, for whoever gets to know that its client has not taken it.
+pub struct Delivered {
+    ledger: Ledger,
+    /// What this replica knew of it.
+    row: Option<(u64, Row)>,
+    remote: Option<Handed>,
+}
+
+impl Delivered {
+    /// A retry finds the task all the same, whose tokens have been taken account of.
+    pub fn undo(self) {
+        if let Some((id, row)) = self.row {
+            self.ledger.rows().take_back(id, row);
         }
         if let Some(remote) = self.remote {
-            remote.delivered();
+            remote.take_back();
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     claim_asked::{Attempt, Found, Said, ask},
     rows::Shared,
 };
-use crate::fleet::{Away, Effect, Errand, Fate, Fleet};
+use crate::fleet::{Away, Effect, Errand, Fate, Fleet, Later};
 
 /// How often it is asked what has become of another replica's submit: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -55,9 +55,30 @@ impl Remote {
             .is_some_and(|until| Instant::now() + time <= until)
     }
 
-    pub(super) fn delivered(self) {
+    /// The answer is with the client, which can be taken back where nobody would find it any more.
+    pub(super) fn delivered(self) -> Option<Handed> {
+        let handed = self.place.starts_with('c').then(|| Handed {
+            place: self.place.clone(),
+            id: self.id.clone(),
+            errand: self.errand.later(),
+        });
         let delivered = Effect::Row(self.place, self.id, Fate::Deliver);
         self.errand.note_at_end(delivered);
+        handed
+    }
+}
+
+/// A row of the fleet's whose answer was handed over.
+pub(super) struct Handed {
+    place: String,
+    id: String,
+    errand: Later,
+}
+
+impl Handed {
+    pub(super) fn take_back(self) {
+        let undelivered = Effect::Row(self.place, self.id, Fate::Undeliver);
+        self.errand.note(undelivered);
     }
 }
 
@@ -152,11 +173,11 @@ impl Ledger {
                 }
             } else {
                 match (found.state, serde_json::from_str::<Bought>(&found.bought)) {
-                    ('b' | 'd', Ok(bought)) => {
+                    ('b' | 'd' | 'u', Ok(bought)) => {
                         let receipt = Receipt {
                             ledger: self.clone(),
                             row: None,
-                            was_delivered: found.state == 'd',
+                            was_delivered: found.state != 'b',
                             remote: Some(remote),
                         };
                         return Claimed::Bought(bought, receipt);

@@ -20,13 +20,14 @@ mod shelf;
 mod shelf_shared;
 mod writer;
 
-pub use claim::{Caller, Claim, Claimed, Intent, NotNoted, Receipt, Take};
+pub use claim::{Caller, Claim, Claimed, Delivered, Intent, NotNoted, Receipt, Take};
 pub use file::OpenError;
 pub use kept::{Kept, KeptRequest};
 pub use settings::{IfDamaged, Keeping, Settings, Store};
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -70,19 +71,34 @@ impl Bought {
 
 /// The ledger. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Ledger(Arc<Inner>);
+
+/// Only the ledger sees it, whose clones share it.
+pub struct Inner {
     rows: Arc<Mutex<Rows>>,
-    shelf: Arc<Mutex<Shelf>>,
-    secret: Arc<hmac::Key>,
+    shelf: Mutex<Shelf>,
+    secret: hmac::Key,
     /// With whom rows and responses are shared.
     fleet: Option<Fleet>,
     followed: Arc<Mutex<Followed>>,
     keeping: Keeping,
 }
 
+impl Deref for Ledger {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
 impl Ledger {
     /// Opens the ledger with everything that its file remembers.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        Self::open_beside(None, settings)
+    }
+
+    fn open_beside(fleet: Option<Fleet>, settings: Settings) -> Result<Self, OpenError> {
         let keeping = settings.responses.clone();
         let kept = keeping.clone();
         let (secret, rows, shelf) = match &settings.store {
@@ -107,22 +123,21 @@ impl Ledger {
                 (contents.secret, rows, shelf)
             }
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             rows: Arc::new(Mutex::new(rows)),
-            shelf: Arc::new(Mutex::new(shelf)),
-            secret: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)),
-            fleet: None,
+            shelf: Mutex::new(shelf),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            fleet,
             followed: Arc::default(),
             keeping: kept,
-        })
+        })))
     }
 
     /// Opens a ledger that is shared with other replicas. What is remembered is there as soon as Redis answers.
     pub fn share(settings: Settings, fleet: fleet::Settings) -> Result<Self, OpenError> {
         let fleet = Fleet::start(fleet, random()?).map_err(OpenError::NoThread)?;
-        let mut ledger = Self::open(settings)?;
+        let ledger = Self::open_beside(Some(fleet.clone()), settings)?;
         ledger.listen_to(&fleet);
-        ledger.fleet = Some(fleet);
         Ok(ledger)
     }
 

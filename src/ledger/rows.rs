@@ -35,7 +35,7 @@ pub(super) struct Row {
     /// Caller and idempotency key.
     key: Option<Hash>,
     since: Instant,
-    /// Whether its answer was delivered; only of requests with a key, which can be asked for again.
+    /// Whether its answer was delivered, and yet it can be asked for again: with its key, or because nobody took it.
     pub(super) is_delivered: bool,
     /// Whether the file has it, or soon will.
     is_noted: bool,
@@ -72,7 +72,10 @@ impl Row {
     pub(super) fn fate(&self) -> Option<Fate> {
         let (state, bought) = match &self.state {
             State::Submitting => ('s', String::new()),
-            State::Bought(bought) if self.is_delivered => ('d', bought.written()),
+            State::Bought(bought) if self.is_delivered => {
+                let state = if self.key.is_some() { 'd' } else { 'u' };
+                (state, bought.written())
+            }
             State::Bought(bought) => ('b', bought.written()),
             State::Ambiguous => ('a', String::new()),
             State::Refused => return None,
@@ -248,18 +251,35 @@ impl Rows {
         row.is_some_and(|row| row.since.elapsed() + time <= self.settings.max_age)
     }
 
-    /// The answer is with the client. A request with a key can be asked for again all the same.
-    pub(super) fn delivered(&mut self, id: u64) {
+    /// The answer is with the client. A request with a key can be asked for again all the same; another one is gone, and
+    /// given to whoever might have to take that back.
+    pub(super) fn delivered(&mut self, id: u64) -> Option<Row> {
         match self.rows.get_mut(&id) {
-            Some(row) if row.key.is_some() => row.is_delivered = true,
+            Some(row) if row.key.is_some() => {
+                row.is_delivered = true;
+                None
+            }
             _ => self.remove(id),
         }
     }
 
-    pub(super) fn remove(&mut self, id: u64) {
-        let Some(row) = self.rows.remove(&id) else {
-            return;
-        };
+    /// The answer of this request is not with the client.
+    pub(super) fn take_back(&mut self, id: u64, mut row: Row) {
+        row.is_delivered = true;
+        if let (true, State::Bought(bought), Some(writer)) =
+            (row.is_noted, &row.state, &self.writer)
+        {
+            writer.put(id, row.entry(Some(bought.clone())));
+        }
+        self.by_content.entry(row.content).or_default().push(id);
+        self.rows.insert(id, row);
+        if let Err(place) = self.order.binary_search(&id) {
+            self.order.insert(place, id);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Row> {
+        let row = self.rows.remove(&id)?;
         if let Some(writer) = &self.writer
             && row.is_noted
         {
@@ -280,6 +300,7 @@ impl Rows {
         if self.order.len() > 2 * self.rows.len() + 64 {
             self.order.retain(|id| self.rows.contains_key(id));
         }
+        Some(row)
     }
 
     pub(super) fn len(&self) -> usize {

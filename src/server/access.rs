@@ -5,6 +5,7 @@ use hyper::{Method, Request, StatusCode, header::HeaderValue};
 use tokio::time::Instant;
 
 use super::{
+    last_answer::{Handover, LastAnswer},
     reply,
     slots::Slot,
     watchdog::{Leash, Watchdog},
@@ -13,6 +14,7 @@ use crate::{
     api_error::ApiError,
     fleet::{Errand, Question},
     keys::Client,
+    ledger::Receipt,
     metrics::{Answered, Metrics},
     relay::Course,
     traces::{Begun, Ended, Phases, Traces},
@@ -63,6 +65,8 @@ struct Noted {
     is_unnoted: bool,
     /// Whether the fleet is yet to be asked for its place.
     is_entering: bool,
+    /// Where its answer is noted, if its client would say that it asks again.
+    last_answer: Option<LastAnswer>,
     /// Its span, and who is told of it.
     traced: Option<Box<(Traces, Begun)>>,
 }
@@ -71,6 +75,7 @@ impl Access {
     pub(super) fn new<B>(
         request: &Request<B>,
         watchdog: Watchdog,
+        last_answer: Option<LastAnswer>,
         metrics: Metrics,
         traces: Option<&Traces>,
     ) -> Self {
@@ -105,6 +110,7 @@ impl Access {
             errand: None,
             is_unnoted: false,
             is_entering: false,
+            last_answer,
             traced: traces
                 .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
         }))
@@ -121,6 +127,12 @@ impl Access {
 
     pub(super) fn set_model(&mut self, model: &str) {
         self.0.model = Some(shortened(model, 100));
+    }
+
+    /// What the request's answer is reported with.
+    pub(super) fn handover(&mut self, receipt: Receipt) -> Handover {
+        let last = self.0.last_answer.take();
+        Handover::new(receipt, last.map(|last| (last, self.0.request_id.clone())))
     }
 
     /// Ends the connection if the request has not been answered soon after `deadline`.

@@ -13,6 +13,7 @@ use super::{
     App,
     access::Access,
     body, clients, credentials,
+    last_answer::Handover,
     order::Order,
     purchase::{self, Needs, Offer},
     reply::{self, Reply},
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     api_error::ApiError,
     keys::Reserved,
-    ledger::{Claim, Receipt},
+    ledger::Claim,
     openai::{ChatRequest, RequestFault},
     relay::{self, Attended, Context, Purpose, Told},
     translate::{self, Dialect, Fallbacks, Identity, Instead},
@@ -125,7 +126,7 @@ pub(super) fn refuse_unread(error: &ApiError, access: Access) -> Reply {
 /// A request that has become a task.
 pub(super) struct Accepted {
     pub(super) pursuit: Attended,
-    pub(super) receipt: Receipt,
+    pub(super) receipt: Handover,
     pub(super) identity: Identity,
     pub(super) purpose: Purpose,
     /// Whether the task has a stream.
@@ -227,7 +228,7 @@ pub(super) async fn accept(
     }
     Ok(Accepted {
         pursuit: purchase.pursuit,
-        receipt: purchase.receipt,
+        receipt: access.handover(purchase.receipt),
         identity,
         purpose,
         follows,

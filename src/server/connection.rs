@@ -16,6 +16,7 @@ use super::{
     addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
+    last_answer::LastAnswer,
     presence::{Presence, Staying},
     route::{self, Arrival},
     slots::Unwelcome,
@@ -108,13 +109,17 @@ impl Server {
             let ambiguous = Verdict::default();
             let heads = HeadWatch::new(ambiguous.clone());
             let watchdog = Watchdog::default();
+            let last_answer = LastAnswer::default();
             let service = service_fn({
                 let (presence, watchdog) = (presence.clone(), watchdog.clone());
+                let last_answer = last_answer.clone();
                 move |request: Request<Incoming>| {
                     let stay = presence.ask(request.version());
+                    last_answer.is_taken();
                     let app = current.get();
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),
+                        last_answer: last_answer.clone(),
                         is_ambiguous: ambiguous.take(),
                         unwelcome,
                     };
@@ -124,7 +129,7 @@ impl Server {
                     }
                 }
             });
-            let wire = Wire::new(socket, heads, read_timeout);
+            let wire = Wire::new(socket, heads, last_answer, read_timeout);
             let connection = server.serve_connection(TokioIo::new(wire), service);
             let connection = watcher.watch(connection.into_owned());
             tokio::pin!(connection);

@@ -15,6 +15,7 @@ mod draining;
 mod framing;
 mod insist;
 mod kept_alive;
+mod last_answer;
 mod listen;
 mod models;
 mod order;

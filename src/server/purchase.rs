@@ -79,11 +79,14 @@ pub(super) fn claim<'a>(
     })
 }
 
+/// Whether the client numbers its attempts, as the official SDKs do.
+pub(super) fn counts_retries(headers: &HeaderMap) -> bool {
+    headers.contains_key(RETRY_COUNT)
+}
+
 /// Whether the client will say so when it sends the request again, as the official SDKs do.
 pub(super) fn marks_retries(headers: &HeaderMap) -> bool {
-    ["idempotency-key", RETRY_COUNT]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    counts_retries(headers) || headers.contains_key("idempotency-key")
 }
 
 /// What is submitted, and in whose place else.

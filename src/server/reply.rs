@@ -17,12 +17,8 @@ use hyper::{
 };
 use uuid::Builder;
 
-use super::relayed::Download;
-use super::watchdog::Leash;
-use crate::{
-    api_error::{ApiError, Retry, Said},
-    ledger::Receipt,
-};
+use super::{last_answer::Handover, relayed::Download, watchdog::Leash};
+use crate::api_error::{ApiError, Retry, Said};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The official SDKs obey it before anything else (WIRE.md, "Retries and time-outs").
@@ -53,7 +49,7 @@ pub(super) enum ReplyBody {
     /// it is.
     Answer {
         full: Full<Bytes>,
-        receipt: Option<Receipt>,
+        receipt: Option<Handover>,
         _leash: Option<Leash>,
     },
     /// Each piece is written as it comes.
@@ -126,7 +122,7 @@ pub(super) fn json(body: impl Into<Bytes>) -> Reply {
 }
 
 /// An answer that has been paid for.
-pub(super) fn answer(body: Bytes, receipt: Receipt, leash: Option<Leash>) -> Reply {
+pub(super) fn answer(body: Bytes, receipt: Handover, leash: Option<Leash>) -> Reply {
     json(Bytes::new()).map(|_| ReplyBody::Answer {
         full: Full::new(body),
         receipt: Some(receipt),

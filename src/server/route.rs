@@ -11,7 +11,9 @@ use tokio::time::timeout;
 use super::{
     App,
     access::Access,
-    body, chat, clients, completions, cors, models, passthrough,
+    body, chat, clients, completions, cors,
+    last_answer::LastAnswer,
+    models, passthrough, purchase,
     reply::{self, Reply, ReplyBody},
     responses,
     responses::Verb,
@@ -31,6 +33,8 @@ pub(super) struct Arrival {
     pub(super) watchdog: Watchdog,
     /// Its head says in two ways where its body ends.
     pub(super) is_ambiguous: bool,
+    /// Where its answer is noted.
+    pub(super) last_answer: LastAnswer,
     /// Its connection has no right to be served.
     pub(super) unwelcome: Option<Unwelcome>,
 }
@@ -44,11 +48,15 @@ pub(super) async fn handle(
     // It goes from future to future, and each of these would have room for it.
     let request = Box::new(request);
     let traces = app.traces.as_ref();
-    let mut access = Access::new(&request, arrival.watchdog, app.metrics.clone(), traces);
+    let is_http1 = request.version() <= Version::HTTP_11;
+    // Over HTTP/2 a client that gives up says so of its request alone, and to an answer that is written already says nothing.
+    let hears = is_http1 && purchase::counts_retries(request.headers());
+    let last_answer = hears.then_some(arrival.last_answer);
+    let (watchdog, metrics) = (arrival.watchdog, app.metrics.clone());
+    let mut access = Access::new(&request, watchdog, last_answer, metrics, traces);
     let request_id = access.request_id().clone();
     let origin = cors::allowed_origin(&app.settings.cors_origins, request.headers());
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let is_http1 = request.version() <= Version::HTTP_11;
     let mut slot = None;
     let mut client = None;
 

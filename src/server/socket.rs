@@ -17,6 +17,29 @@ pub(super) enum Socket {
     Secure(Box<TlsStream<TcpStream>>),
 }
 
+/// A stream of bytes that can fail without anybody having read or written.
+pub(super) trait Failing {
+    /// What has happened to it since somebody was told the last time.
+    fn failure(&self) -> Option<io::Error>;
+}
+
+impl Failing for Socket {
+    fn failure(&self) -> Option<io::Error> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(stream) => stream.get_ref().0,
+        };
+        stream.take_error().ok().flatten()
+    }
+}
+
+#[cfg(test)]
+impl Failing for tokio::io::DuplexStream {
+    fn failure(&self) -> Option<io::Error> {
+        None
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -11,6 +11,7 @@ use super::{
     access::Access,
     chat::{Accepted, say},
     kept_alive::kept_alive,
+    last_answer::Handover,
     purchase,
     reply::{self, Reply},
     responses::Shelved,
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     api_error::{ApiError, Retry},
-    ledger::Receipt,
     relay::{self, Attended},
     translate::{self, Completion, Dialect, Identity},
 };
@@ -84,7 +84,7 @@ pub(super) async fn completion(
 /// The answer, or a failure with a status of its own. `marks_retries`: the client would say so if it asked again.
 fn on_time(
     completion: Result<Completion, ApiError>,
-    receipt: Receipt,
+    receipt: Handover,
     mut headers: HeaderMap,
     marks_retries: bool,
     mut access: Access,
@@ -116,7 +116,7 @@ fn on_time(
 fn late(
     completion: impl Future<Output = Result<Completion, ApiError>> + Send + Unpin + 'static,
     interval: Duration,
-    receipt: Receipt,
+    receipt: Handover,
     headers: HeaderMap,
     access: Access,
 ) -> Reply {

@@ -10,7 +10,12 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{framing::HeadWatch, reply};
+use super::{
+    framing::HeadWatch,
+    last_answer::{LastAnswer, is_refusal},
+    reply,
+    socket::Failing,
+};
 use crate::api_error::ApiError;
 
 /// A client's connection, on which also hyper's own refusals speak OpenAI's language.
@@ -18,10 +23,16 @@ use crate::api_error::ApiError;
 /// What cannot be read as HTTP never reaches the routes: hyper answers it with a bare status line. Such an answer
 /// is told from all of ours by having no body, and is given one here. It is always the last of its connection.
 ///
-/// It also looks at request heads before hyper does ([`HeadWatch`]).
+/// It also looks at request heads before hyper does ([`HeadWatch`]), and hears what becomes of the last answer when the client
+/// has gone ([`LastAnswer`]).
 pub(super) struct Wire<S> {
     stream: S,
     heads: HeadWatch,
+    last_answer: LastAnswer,
+    /// Runs while the client has gone and could yet refuse its answer.
+    hearing: Option<Pin<Box<Sleep>>>,
+    /// Nothing is written any more.
+    is_shut: bool,
     /// How long a client may take nothing of what is written to it.
     patience: Duration,
     /// Runs while the client takes nothing.
@@ -37,10 +48,18 @@ struct Refusal {
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, heads: HeadWatch, patience: Duration) -> Self {
+    pub(super) fn new(
+        stream: S,
+        heads: HeadWatch,
+        last_answer: LastAnswer,
+        patience: Duration,
+    ) -> Self {
         Self {
             stream,
             heads,
+            last_answer,
+            hearing: None,
+            is_shut: false,
             patience,
             stalled: None,
             refusal: None,
@@ -69,25 +88,67 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 
 impl<S> Wire<S> {
     /// Ends a connection whose client has stopped reading: a write that stays pending would otherwise hold the
-    /// request, and the upstream's stream behind it, for as long as the client likes.
+    /// request, and the upstream's stream behind it, for as long as the client likes. What cannot be written is lost.
     fn in_time<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
+        if let Poll::Ready(written) = written {
+            match &written {
+                Err(_) => self.last_answer.is_lost(),
+                Ok(_) if self.stalled.is_some() => self.last_answer.goes_on(),
+                Ok(_) => {}
+            }
             self.stalled = None;
-            return written;
+            return Poll::Ready(written);
         }
         let patience = self.patience;
         let stalled = self
             .stalled
             .get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(context));
+        self.last_answer.is_lost();
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the client stopped reading",
         )))
+    }
+}
+
+/// How often it is looked whether a client that has gone refuses its answer.
+const HEARING: Duration = Duration::from_millis(30);
+
+impl<S: Failing> Wire<S> {
+    /// Resolves when it is known whether a client that has gone, in this way, has taken its answer.
+    fn poll_settled(&mut self, context: &mut Context<'_>, how: Option<&io::Error>) -> Poll<()> {
+        while self.last_answer.is_open() {
+            let is_refused = how.is_some_and(is_refusal) || self.stream.failure().is_some();
+            if self.last_answer.is_settled(is_refused) {
+                break;
+            }
+            let hearing = self.hearing.get_or_insert_with(|| Box::pin(sleep(HEARING)));
+            ready!(hearing.as_mut().poll(context));
+            self.hearing = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + Failing + Unpin> Wire<S> {
+    /// Resolves when the client, to whom nothing is written any more, has gone with its answer or without it.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut buf = [0; 512];
+        while self.last_answer.is_open() {
+            let mut buf = ReadBuf::new(&mut buf);
+            let failure = match Pin::new(&mut self.stream).poll_read(context, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => continue,
+                Poll::Ready(read) => read.err(),
+                Poll::Pending => None,
+            };
+            ready!(self.poll_settled(context, failure.as_ref()));
+        }
+        Poll::Ready(())
     }
 }
 
@@ -135,7 +196,7 @@ fn in_our_words(head: &[u8]) -> Option<Refusal> {
     })
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Failing + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -143,13 +204,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buf);
-        self.heads
-            .on_read(buf.filled().get(before..).unwrap_or_default());
+        let filled = buf.filled().get(before..).unwrap_or_default();
+        if let Poll::Ready(read) = &read
+            && filled.is_empty()
+        {
+            ready!(self.poll_settled(context, read.as_ref().err()));
+        }
+        self.heads.on_read(filled);
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Failing + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -197,8 +263,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.in_time(context, shut)
+        if !self.is_shut {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            if let Poll::Ready(Err(_)) = &shut {
+                // Everything was written, perhaps long ago.
+                self.last_answer.is_settled(true);
+            }
+            ready!(self.in_time(context, shut))?;
+            self.is_shut = true;
+        }
+        self.poll_gone(context).map(Ok)
     }
 }
 
@@ -232,7 +306,12 @@ mod tests {
     async fn a_client_that_stops_reading_is_given_up() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let patience = Duration::from_secs(60);
-        let mut wire = Wire::new(ours, HeadWatch::new(Verdict::default()), patience);
+        let mut wire = Wire::new(
+            ours,
+            HeadWatch::new(Verdict::default()),
+            LastAnswer::default(),
+            patience,
+        );
         let began = tokio::time::Instant::now();
         let error = wire.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -245,6 +324,7 @@ mod tests {
         let mut wire = Wire::new(
             ours,
             HeadWatch::new(Verdict::default()),
+            LastAnswer::default(),
             Duration::from_secs(60),
         );
         let reader = tokio::spawn(async move {

@@ -1,10 +1,14 @@
 //! A retry finds its task on whichever replica it lands.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
 use crate::{
-    harness::{Fleet, again, scripted, until},
+    harness::{Fleet, Replica, again, scripted, until, within},
     http::{Answer, KEY, Request},
+    limits::{Keys, by_anna},
 };
 
 fn found(answer: &Answer) -> bool {
@@ -202,4 +206,63 @@ async fn rows_and_what_they_hold_are_bounded() {
             .all(|key| key.contains("{fleet}") || key.ends_with('a'))
     })
     .await;
+}
+
+/// Sends a request and leaves when its answer is there, unread.
+async fn leave_unread(replica: &Replica, request: &Request) {
+    let mut stream = TcpStream::connect(replica.address).await.unwrap();
+    stream.write_all(&request.to_bytes()).await.unwrap();
+    within("an answer", stream.readable()).await.unwrap();
+    drop(stream);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_took_is_found_on_every_replica() {
+    let keys = Keys::of_anna("tokens_per_minute = 1000");
+    let fleet = keys.fleet(&[]).await;
+    let told = async || {
+        // That somebody has left is heard of in its own time.
+        sleep(Duration::from_millis(100)).await;
+        for replica in &fleet.replicas {
+            replica.has_told().await;
+        }
+    };
+    let left = || -> f64 {
+        let key = fleet.redis.texts(&["KEYS", "fb:{*}t"]).pop().unwrap();
+        fleet.redis.text(&["HGET", &key, "left"]).parse().unwrap()
+    };
+    for stream in [false, true] {
+        let request = by_anna(scripted("words=300", stream));
+        let first = request.clone().with("x-stainless-retry-count", "0");
+        leave_unread(&fleet.replicas[0], &first).await;
+        told().await;
+        let paid = left();
+        // The one that has bought it, the other one, and each of them again.
+        for replica in [1, 0, 0, 1] {
+            leave_unread(&fleet.replicas[replica], &again(&request)).await;
+            told().await;
+        }
+        // Its tokens are taken account of once.
+        assert!(left() >= paid, "{} of {paid}", left());
+        assert!(found(&fleet.replicas[1].ask(&again(&request)).await));
+        told().await;
+        let rows = fleet.redis.texts(&["KEYS", "fb:{*}o"]);
+        assert!(rows.is_empty(), "{rows:?}");
+    }
+    assert_eq!(fleet.journal().accepted, 2);
+}
+
+#[tokio::test]
+async fn a_redis_that_was_emptied_hears_of_it_again() {
+    let fleet = Fleet::start(&[]).await;
+    let request = scripted("words=3", false);
+    let first = request.clone().with("x-stainless-retry-count", "0");
+    leave_unread(&fleet.replicas[0], &first).await;
+    let rows = || fleet.redis.texts(&["KEYS", "fb:{*}o"]).len();
+    until("it is known", async || rows() == 1).await;
+    fleet.replicas[0].has_told().await;
+    fleet.redis.ask(&["FLUSHALL"]);
+    until("it is told again", async || rows() == 1).await;
+    assert!(found(&fleet.replicas[1].ask(&again(&request)).await));
+    assert_eq!(fleet.journal().accepted, 1);
 }

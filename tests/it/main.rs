@@ -58,5 +58,6 @@ mod thousands;
 mod tls;
 mod tls_inbound;
 mod traces;
+mod untaken;
 mod upstream_keys;
 mod waiting;

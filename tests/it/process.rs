@@ -85,7 +85,8 @@ impl Process {
         let (address, admin) = within("it says where it listens", async {
             loop {
                 let line = lines.next_line().await.unwrap().expect("it runs");
-                let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+                let event: serde_json::Value =
+                    serde_json::from_str(&line).unwrap_or_else(|_| panic!("it says: {line}"));
                 if let Some(address) = event["listen"].as_str() {
                     let admin = event["admin"].as_str().map(|admin| admin.parse().unwrap());
                     return (address.parse().unwrap(), admin);

@@ -16,6 +16,7 @@ use crate::{
     process::Process,
     retries::again,
     sdk,
+    untaken::leave_unread,
 };
 
 /// A ledger file of its own, and a proxy that keeps it.
@@ -190,6 +191,22 @@ async fn what_was_delivered_is_forgotten_and_what_has_a_key_is_kept() {
     assert_eq!(kept.bridge.journal().submits, 2);
     let unmarked = process.ask(&again(Request::chat(CHAT))).await;
     assert_eq!(unmarked.head.header("x-foxbridge-found"), None);
+}
+
+#[tokio::test]
+async fn what_was_delivered_and_not_taken_is_found_after_a_restart() {
+    let kept = Kept::new().await;
+    let process = kept.start().await;
+    let request = scripted("words=3", false);
+    let first = request.clone().with("x-stainless-retry-count", "0");
+    leave_unread(process.address, &first).await;
+    process.logs(&["the client left without its answer"]).await;
+    process.terminate().await;
+    assert_eq!(process.left().await.0.code(), Some(0));
+    let process = kept.start().await;
+    let answer = process.ask(&again(request)).await;
+    assert_eq!(answer.head.header("x-foxbridge-found"), Some("true"));
+    assert_eq!(kept.bridge.journal().submits, 1);
 }
 
 #[tokio::test]

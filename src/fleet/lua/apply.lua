@@ -21,6 +21,14 @@ local function deliver(place, id, row)
   end
 end
 
+-- An answer was handed over that its client has not taken. A retry finds it; that it was handed over is known.
+local function undeliver(place, id, row)
+  redis.call('HSET', place, id, 'u' .. string.sub(row, 2))
+  expire_in(place, lives)
+  redis.call('ZADD', order, tonumber(string.match(row, '^%a:(%d+):')), place .. ' ' .. id)
+  expire_in(order, lives)
+end
+
 for _, put in ipairs(effects.put) do
   local place, id, state, age, content, bought = KEYS[put[1]], put[2], put[3], put[4], put[5], put[6]
   local known = redis.call('HGET', place, id)
@@ -38,6 +46,10 @@ end
 for _, row in ipairs(effects.deliver) do
   local known = redis.call('HGET', KEYS[row[1]], row[2])
   if known then deliver(KEYS[row[1]], row[2], known) end
+end
+for _, row in ipairs(effects.undeliver) do
+  local known = redis.call('HGET', KEYS[row[1]], row[2])
+  if known then undeliver(KEYS[row[1]], row[2], known) end
 end
 for _, row in ipairs(effects.remove) do
   local place, id = KEYS[row[1]], row[2]
