@@ -12,6 +12,7 @@ mod credentials;
 mod crew;
 mod current;
 mod draining;
+mod endpoint;
 mod framing;
 mod insist;
 mod kept_alive;
