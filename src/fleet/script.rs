@@ -67,7 +67,7 @@ pub static FORGET: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/forget.lua")]));
 
 /// Those that requests wait for. A server that has them loaded answers the first of each as fast as the others.
-pub(super) fn of_requests() -> [&'static Script; 8] {
+pub(super) fn of_requests() -> [&'static Script; 9] {
     [
         &ENTER,
         &ENTER_AND_FIND,
@@ -77,5 +77,6 @@ pub(super) fn of_requests() -> [&'static Script; 8] {
         &FIND,
         &SETTLE,
         &FORGET,
+        &CANCEL,
     ]
 }

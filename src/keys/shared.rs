@@ -67,15 +67,18 @@ impl Client {
         Ok(entered.permit)
     }
 
-    /// The same of a request that counts and has a foothold since it came, together with a question about responses
+    /// The same of a request that has a foothold since it came, together with a question about responses
     /// ([`script::FIND`]). The answer is there only if both were asked.
     pub async fn enter_late(
         &self,
         foothold: &Permit,
         errand: &Errand,
+        counts: bool,
         along: Option<&Question>,
     ) -> Result<Option<Vec<String>>, ApiError> {
-        let entered = self.try_to_enter(true, errand, Some(foothold), along).await;
+        let entered = self
+            .try_to_enter(counts, errand, Some(foothold), along)
+            .await;
         let entered = entered.map_err(|refusal| refusal.told(self.name()))?;
         Ok(entered.along)
     }
@@ -107,7 +110,12 @@ impl Client {
                 let now = Instant::now();
                 let permit = match foothold {
                     None => self.enter_at(counts, now)?,
-                    Some(foothold) => self.count_request(now).map(|()| Some(foothold.clone()))?,
+                    Some(foothold) => {
+                        if counts {
+                            self.count_request(now)?;
+                        }
+                        Some(foothold.clone())
+                    }
                 };
                 return Ok(Entered {
                     permit,

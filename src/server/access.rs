@@ -67,8 +67,8 @@ struct Noted {
     errand: Option<Errand>,
     /// Whether it has bought something that other replicas do not know of.
     is_unnoted: bool,
-    /// Whether the fleet is yet to be asked for its place.
-    is_entering: bool,
+    /// Whether the fleet is yet to be asked for its place, and whether it counts as one of this minute's.
+    entering: Option<bool>,
     /// Where its answer is noted, if its client would say that it asks again.
     last_answer: Option<LastAnswer>,
     /// Its span, and who is told of it.
@@ -113,7 +113,7 @@ impl Access {
             client: None,
             errand: None,
             is_unnoted: false,
-            is_entering: false,
+            entering: None,
             last_answer,
             traced: traces
                 .map(|traces| Box::new((traces.clone(), traces.begin(request.headers())))),
@@ -183,8 +183,8 @@ impl Access {
     }
 
     /// Its client has a foothold, and the fleet is asked for a place when it is known what else is to be asked.
-    pub(super) fn put_off_entering(&mut self) {
-        self.0.is_entering = true;
+    pub(super) fn put_off_entering(&mut self, counts: bool) {
+        self.0.entering = Some(counts);
     }
 
     /// Has the request begin, if that was put off, and asks the fleet a question with that. `None`: that was not asked.
@@ -194,10 +194,14 @@ impl Access {
     ) -> Result<Option<Vec<String>>, ApiError> {
         let noted = &mut *self.0;
         let foothold = noted.slot.as_ref().and_then(Slot::permit);
-        match (foothold, &noted.client, &noted.errand) {
-            (Some(foothold), Some(client), Some(errand)) if noted.is_entering => {
-                noted.is_entering = false;
-                client.enter_late(foothold, errand, along).await
+        match (
+            foothold,
+            &noted.client,
+            &noted.errand,
+            noted.entering.take(),
+        ) {
+            (Some(foothold), Some(client), Some(errand), Some(counts)) => {
+                client.enter_late(foothold, errand, counts, along).await
             }
             _ => Ok(None),
         }

@@ -102,9 +102,9 @@ impl Endpoint {
         )
     }
 
-    /// Whether it may go on from what was made before.
-    pub(super) fn goes_on(&self) -> bool {
-        matches!(self, Self::Responses)
+    /// Whether it may need a response that was made before, which is looked up together with its entry.
+    pub(super) fn looks_up(&self) -> bool {
+        matches!(self, Self::Responses | Self::Response(..))
     }
 
     /// Whether it may cost something upstream, which is what a client's `requests_per_minute` bounds.

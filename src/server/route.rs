@@ -130,10 +130,10 @@ async fn admit(
             None => client.enter(endpoint.may_buy())?,
             Some(errand) => {
                 access.set_errand(errand.clone());
-                // What a response goes on from is asked for together with its place, as soon as it is known.
-                match endpoint.goes_on().then(|| client.foothold()).flatten() {
+                // Responses that were made before are looked up with it, as soon as it is known which.
+                match endpoint.looks_up().then(|| client.foothold()).flatten() {
                     Some(foothold) => {
-                        access.put_off_entering();
+                        access.put_off_entering(endpoint.may_buy());
                         Some(foothold)
                     }
                     None => Box::pin(client.enter_shared(endpoint.may_buy(), &errand)).await?,

@@ -204,6 +204,44 @@ async fn a_response_that_continues_another_takes_no_more() {
 }
 
 #[tokio::test]
+async fn at_most_four_operations_for_what_is_asked_of_a_response() {
+    const RESPONSES: usize = 60;
+    let keys = Keys::of_anna(LIMITS);
+    let fleet = keys.fleet(&[]).await;
+    let made = async |script: &str| {
+        let mut ids = Vec::new();
+        for number in 0..RESPONSES {
+            let script = format!("id=b-{number} {script}");
+            let background = response(&script, json!({ "background": true }));
+            let answer = fleet.ask(&by_anna(background)).await;
+            assert_eq!(answer.status(), 200, "{}", answer.text());
+            ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        }
+        ids
+    };
+    let each = |ids: &[String], method: &str, end: &str| -> Vec<Request> {
+        let paths = ids.iter().map(|id| format!("/v1/responses/{id}{end}"));
+        paths
+            .map(|path| by_anna(Request::new(method, &path, "")))
+            .collect()
+    };
+    let done = made("words=3").await;
+    let running = made("words=3 first-chunk=1h").await;
+    let cases = [
+        ("a response that has just ended", each(&done, "GET", "")),
+        ("the same again", each(&done, "GET", "")),
+        ("its input", each(&done, "GET", "/input_items")),
+        ("one that still runs", each(&running, "GET", "")),
+        ("one that is cancelled", each(&running, "POST", "/cancel")),
+        ("one that is deleted", each(&done, "DELETE", "")),
+    ];
+    for (what, requests) in cases {
+        let asked = operations(&fleet, what, &requests).await;
+        assert!((1.0..=4.0).contains(&asked), "{what}: {asked}");
+    }
+}
+
+#[tokio::test]
 async fn at_most_four_operations_for_a_retry_that_finds_its_task() {
     let keys = Keys::of_anna(LIMITS);
     let fleet = keys.fleet(&[]).await;

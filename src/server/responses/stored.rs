@@ -16,7 +16,7 @@ use crate::{
     fleet::Away,
     fox::{State, Task},
     json::{RawObject, quote},
-    ledger::{Kept, Ledger},
+    ledger::{Caller, Kept, Ledger},
     openai::Usage,
     relay::{Context, Purpose, Told, live},
     server::{
@@ -63,10 +63,9 @@ pub(in crate::server) async fn serve(
         };
         return answer(deleted, access);
     }
-    let kept = match app.ledger.kept(caller, id).await {
-        Ok(Some(kept)) => kept,
-        Ok(None) => return refuse(&not_found(id), access),
-        Err(Away) => return refuse(&cannot_be_found(), access),
+    let kept = match find(app, caller, id, &mut access).await {
+        Ok(kept) => kept,
+        Err(error) => return refuse(&error, access),
     };
     access.set_task(&kept.bought.task);
     access.set_model(&kept.request.model);
@@ -81,6 +80,25 @@ pub(in crate::server) async fn serve(
             let context = chat::context(app, key, &mut access);
             retrieve(app, context, kept, &query, access).await
         }
+    }
+}
+
+/// The response of this id, looked up with the request's entry where that was put off.
+async fn find(
+    app: &App,
+    caller: Caller<'_>,
+    id: &str,
+    access: &mut Access,
+) -> Result<Arc<Kept>, ApiError> {
+    let question = app.ledger.question(caller, None, &[id.to_owned()]);
+    if let Some(answer) = access.enter(question.as_ref()).await?
+        && let Some(kept) = app.ledger.answered(answer).remove(id)
+    {
+        return Ok(kept);
+    }
+    match app.ledger.kept(caller, id).await {
+        Ok(kept) => kept.ok_or_else(|| not_found(id)),
+        Err(Away) => Err(cannot_be_found()),
     }
 }
 
@@ -268,7 +286,7 @@ fn charge(ledger: &Ledger, kept: &Kept, access: &Access) {
         (Some(_), None) => {}
         (Some(_), Some(limit)) => {
             let used = used.input.saturating_add(used.output);
-            ledger.charge(kept, limit, used, None);
+            ledger.charge(kept, limit, used, access.errand());
         }
     }
 }
