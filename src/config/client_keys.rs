@@ -63,21 +63,13 @@ fn models(value: &Value) -> Parsed<Vec<Pattern>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::config::key_list::read_in_test;
 
     const ONE: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     fn read(content: &str) -> Result<Vec<Entry>, String> {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        fs::write(file.path(), content).expect("to write it");
-        let list = List::read(file.path()).map_err(|misfit| format!("{misfit:?}"))?;
-        let mut faults = Vec::new();
-        entries(&list, &mut faults).ok_or_else(|| {
-            let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
-            faults.join("\n")
-        })
+        read_in_test(content, entries)
     }
 
     #[test]

@@ -54,6 +54,22 @@ impl List {
     }
 }
 
+/// Reads the list in a text, for the tests of each list.
+#[cfg(test)]
+pub(super) fn read_in_test<T>(
+    content: &str,
+    entries: impl FnOnce(&List, &mut Vec<Fault>) -> Option<Vec<T>>,
+) -> Result<Vec<T>, String> {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), content).expect("to write it");
+    let list = List::read(file.path()).map_err(|misfit| format!("{misfit:?}"))?;
+    let mut faults = Vec::new();
+    entries(&list, &mut faults).ok_or_else(|| {
+        let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        faults.join("\n")
+    })
+}
+
 /// A list that is being read.
 pub(super) struct Reading<'a> {
     list: &'a List,

@@ -44,19 +44,11 @@ fn weight(value: &Value) -> Parsed<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::config::key_list::read_in_test;
 
     fn read(content: &str) -> Result<Vec<UpstreamKey>, String> {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        fs::write(file.path(), content).expect("to write it");
-        let list = List::read(file.path()).map_err(|misfit| format!("{misfit:?}"))?;
-        let mut faults = Vec::new();
-        entries(&list, &mut faults).ok_or_else(|| {
-            let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
-            faults.join("\n")
-        })
+        read_in_test(content, entries)
     }
 
     #[test]

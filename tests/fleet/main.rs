@@ -25,6 +25,8 @@ mod http;
 mod limits;
 mod middle;
 mod operations;
+#[path = "../deploy/packages.rs"]
+mod packages;
 mod planted;
 mod responses;
 mod retries;

@@ -1,16 +1,17 @@
 //! A Redis of a test's own. Where none is installed, Debian's package is fetched once and taken apart.
 
 use std::{
-    ffi::OsStr,
-    fs::{self, File},
+    fs,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
 use redis::{Client, Connection, RedisResult, Value};
 use tempfile::TempDir;
+
+use crate::packages::taken_apart;
 
 const NEEDED: &str = "The tests of replicas need redis-server. Install it (on Debian and Ubuntu: apt install redis-server; on \
     macOS: brew install redis). Where there is apt, they fetch it by themselves, over the network.";
@@ -220,79 +221,18 @@ pub(crate) fn redis_server() -> Command {
     let home = HOME.get_or_init(|| {
         let installed = Command::new("redis-server").arg("--version").output();
         let is_installed = installed.is_ok_and(|output| output.status.success());
-        (!is_installed).then(fetched)
+        (!is_installed).then(|| taken_apart("redis-server", &PACKAGES, NEEDED))
     });
     let Some(home) = home else {
         return Command::new("redis-server");
     };
-    let mut libraries: Vec<PathBuf> = fs::read_dir(home.join("tree/usr/lib"))
+    let mut libraries: Vec<PathBuf> = fs::read_dir(home.join("usr/lib"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .collect();
     libraries.sort();
-    let mut command = Command::new(home.join("tree/usr/bin/redis-server"));
+    let mut command = Command::new(home.join("usr/bin/redis-server"));
     command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap());
     command
-}
-
-/// Debian's and Ubuntu's packages, with lists of packages of their own: neither needs root.
-fn fetched() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let homes = target.join("sdk");
-    fs::create_dir_all(&homes).unwrap();
-    let home = homes.join("redis-server");
-    // Tests run in parallel, also as processes: one fetches, the others wait for it.
-    let lock = File::create(homes.join("redis-server.lock")).unwrap();
-    lock.lock().unwrap();
-    if home.join("finished").exists() {
-        return home;
-    }
-    if home.exists() {
-        fs::remove_dir_all(&home).unwrap();
-    }
-    for folder in ["lists/partial", "cache/archives/partial", "tree"] {
-        fs::create_dir_all(home.join(folder)).unwrap();
-    }
-    let option = |name: &str, folder: &str| format!("-o{name}={}", home.join(folder).display());
-    let apt = |arguments: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.arg("-qq")
-            .arg(option("Dir::State::Lists", "lists"))
-            .arg(option("Dir::Cache", "cache"))
-            .args(["-oAPT::Sandbox::User=", "-oDebug::NoLocking=1"])
-            .args(arguments)
-            .current_dir(&home);
-        need(&mut apt);
-    };
-    apt(&["update"]);
-    apt(&[&["download"], &PACKAGES[..]].concat());
-    for entry in fs::read_dir(&home).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension() == Some(OsStr::new("deb")) {
-            need(
-                Command::new("dpkg")
-                    .arg("-x")
-                    .arg(&path)
-                    .arg(home.join("tree")),
-            );
-        }
-    }
-    for folder in ["lists", "cache"] {
-        fs::remove_dir_all(home.join(folder)).unwrap();
-    }
-    fs::write(home.join("finished"), "").unwrap();
-    home
-}
-
-fn need(command: &mut Command) {
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => panic!(
-            "{command:?} failed.\n{}{}\n{NEEDED}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) => panic!("{command:?}: {error}.\n{NEEDED}"),
-    }
 }

@@ -13,18 +13,24 @@ const PYTHON: &str = "The tests run Python clients against foxbridge and fetch t
 
 /// A Python that has the packages which `tests/sdk/CLIENT` pins.
 pub(crate) fn python_of(client: &str) -> PathBuf {
-    let pins = [sources(client).join("requirements.txt")];
-    let home = fetched(client, &pins, &["python3"], PYTHON, |home| {
+    let pins = sources(client).join("requirements.txt");
+    programs_of_python(client, pins, PYTHON).join("python")
+}
+
+/// The programs of a Python that has the packages which this file pins.
+pub(crate) fn programs_of_python(name: &str, pins: PathBuf, needed: &str) -> PathBuf {
+    let pins = [pins];
+    let home = fetched(name, &pins, &["python3"], needed, |home| {
         let venv = home.join("venv");
         succeed(
             Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            PYTHON,
+            needed,
         );
         let mut pip = Command::new(venv.join("bin/python"));
         pip.args(["-m", "pip", "install", "--no-input", "--requirement"]);
-        succeed(pip.arg(&pins[0]), PYTHON);
+        succeed(pip.arg(&pins[0]), needed);
     });
-    home.join("venv/bin/python")
+    home.join("venv/bin")
 }
 
 pub(crate) fn sources(client: &str) -> PathBuf {
