@@ -16,8 +16,9 @@ use super::{
     addresses::Share,
     crew::Load,
     framing::{HeadWatch, Verdict},
+    holding::Holding,
     last_answer::LastAnswer,
-    presence::{Presence, Staying},
+    presence::Presence,
     route::{self, Arrival},
     slots::Unwelcome,
     socket::Socket,
@@ -125,7 +126,7 @@ impl Server {
                     };
                     async move {
                         let reply = route::handle(app, request, arrival).await;
-                        Ok::<_, Infallible>(reply.map(|body| Staying::new(body, stay)))
+                        Ok::<_, Infallible>(reply.map(|body| Holding::new(body, stay)))
                     }
                 }
             });

@@ -14,6 +14,7 @@ mod current;
 mod draining;
 mod endpoint;
 mod framing;
+mod holding;
 mod insist;
 mod kept_alive;
 mod last_answer;

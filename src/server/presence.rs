@@ -2,20 +2,14 @@
 
 use std::{
     future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::{
-    Version,
-    body::{Body, Frame, SizeHint},
-};
+use hyper::Version;
 use tokio::time::sleep;
 
 /// What has been asked on one connection. Cheap to clone; all clones are one.
@@ -77,38 +71,6 @@ impl Presence {
 impl Drop for Stay {
     fn drop(&mut self) {
         self.0.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The body of an answer, and the stay of its request.
-pub(super) struct Staying<B> {
-    body: B,
-    _stay: Option<Stay>,
-}
-
-impl<B> Staying<B> {
-    pub(super) fn new(body: B, stay: Option<Stay>) -> Self {
-        Self { body, _stay: stay }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Staying<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -12,11 +12,12 @@ use super::{
     access::Access,
     body, chat, clients, completions, cors,
     endpoint::Endpoint,
+    holding::Holding,
     last_answer::LastAnswer,
     models, passthrough, purchase,
     reply::{self, Reply, ReplyBody},
     responses,
-    slots::{self, Occupying, Slot, Unwelcome},
+    slots::{self, Slot, Unwelcome},
     watchdog::Watchdog,
 };
 use crate::{api_error::ApiError, keys::Client};
@@ -43,7 +44,7 @@ pub(super) async fn handle(
     app: Arc<App>,
     request: Request<Incoming>,
     arrival: Arrival,
-) -> Response<Occupying<ReplyBody>> {
+) -> Response<Holding<ReplyBody, Option<Slot>>> {
     // It goes from future to future, and each of these would have room for it.
     let request = Box::new(request);
     let traces = app.traces.as_ref();
@@ -103,7 +104,7 @@ pub(super) async fn handle(
         // Its client's next request goes to another replica, and not into the end of this connection. HTTP/2 has a word for it.
         reply::close(headers);
     }
-    reply.map(|body| Occupying::new(body, slot))
+    reply.map(|body| Holding::new(body, slot))
 }
 
 /// Gives a request its places: among all, and among those of its client.

@@ -1,14 +1,10 @@
 //! How many requests may be answered at once, and who holds a place.
 
 use std::{
-    pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
@@ -80,38 +76,6 @@ impl Slots {
     pub(super) async fn all_free(&self) {
         self.taken.close();
         self.taken.wait().await;
-    }
-}
-
-/// The body of a reply, and the place that its request holds until the last byte was handed over.
-pub(super) struct Occupying<B> {
-    body: B,
-    _slot: Option<Slot>,
-}
-
-impl<B> Occupying<B> {
-    pub(super) fn new(body: B, slot: Option<Slot>) -> Self {
-        Self { body, _slot: slot }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Occupying<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
