@@ -149,10 +149,16 @@ impl Client {
         Permit::new(self.clone())
     }
 
-    /// A place by the count of this replica alone, for a request that is yet to be read; `None` where there is none.
+    /// A place by the count of this replica alone, for a request that is yet to be read; `None` where there is none, or no
+    /// request of this minute's.
     pub fn foothold(&self) -> Option<Permit> {
         let limit = self.0.limits.concurrency;
         let mut used = self.used();
+        if let Some(requests) = &mut used.requests
+            && requests.left(Instant::now()) == 0
+        {
+            return None;
+        }
         if limit.is_some_and(|limit| used.at_once >= limit) {
             return None;
         }

@@ -321,11 +321,14 @@ pub struct Delivered {
 impl Delivered {
     /// A retry finds the task all the same, whose tokens have been taken account of.
     pub fn undo(self) {
+        let mut known = None;
         if let Some((id, row)) = self.row {
-            self.ledger.rows().take_back(id, row);
+            let mut rows = self.ledger.rows();
+            rows.take_back(id, row);
+            known = rows.get(id).and_then(|row| row.fate());
         }
         if let Some(remote) = self.remote {
-            remote.take_back();
+            remote.take_back(known);
         }
     }
 }

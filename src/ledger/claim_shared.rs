@@ -76,9 +76,10 @@ pub(super) struct Handed {
 }
 
 impl Handed {
-    pub(super) fn take_back(self) {
-        let undelivered = Effect::Row(self.place, self.id, Fate::Undeliver);
-        self.errand.note(undelivered);
+    /// `known`: what this replica knows of it, where Redis may have forgotten it.
+    pub(super) fn take_back(self, known: Option<Fate>) {
+        let fate = known.unwrap_or(Fate::Undeliver);
+        self.errand.note(Effect::Row(self.place, self.id, fate));
     }
 }
 
@@ -307,7 +308,7 @@ impl Ledger {
     pub(super) fn remote(&self, row: u64, errand: Errand, is_unnoted: bool) -> Option<Remote> {
         let mut rows = self.rows();
         let known = rows.get(row)?;
-        let age = known.age();
+        let (age, is_lasting) = (known.age(), known.is_lasting());
         let place = known.shared.as_ref()?.place.clone();
         let left = errand.fleet().settings().max_age.checked_sub(age);
         Some(Remote {
@@ -315,13 +316,14 @@ impl Ledger {
             id: errand.fleet().row_id(row),
             errand,
             good_until: left
-                .filter(|_| !is_unnoted)
+                .filter(|_| is_lasting && !is_unnoted)
                 .map(|left| Instant::now() + left),
         })
     }
 
     fn found(&self, errand: &Errand, place: &str, found: &Found) -> Remote {
         let left = errand.fleet().settings().max_age.checked_sub(found.age);
+        let left = left.filter(|_| found.state != 'u');
         Remote {
             errand: errand.clone(),
             place: place.to_owned(),

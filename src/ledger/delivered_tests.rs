@@ -32,6 +32,28 @@ async fn what_was_delivered_and_not_taken_is_found_again_and_again() {
     assert_eq!(ledger.rows().count().0, 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_not_taken_is_found_for_a_while_and_not_in_anothers_place() {
+    let ledger = usual();
+    let older = intent(&ledger, FIRST).await.bought(bought("t1"));
+    older.delivered().unwrap().undo();
+    assert_eq!(task(&ledger, RETRY).await.as_deref(), Some("t1"));
+    // An equal request that waits for its own answer.
+    let pending = intent(&ledger, FIRST).await.bought(bought("t2"));
+    let (second, untaken) = (intent(&ledger, FIRST).await.bought(bought("t3")), RETRY);
+    second.delivered().unwrap().undo();
+    assert_eq!(task(&ledger, untaken).await.as_deref(), Some("t2"));
+    drop(pending.delivered());
+    let Claimed::Bought(_, receipt) = ledger.claim(RETRY).await else {
+        panic!("it is not found");
+    };
+    // Nobody is promised that it will be found after the longest pause.
+    assert!(!receipt.is_good_for(Duration::from_secs(60)));
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(task(&ledger, RETRY).await, None);
+    assert_eq!(ledger.rows().count().0, 0);
+}
+
 #[tokio::test]
 async fn what_is_found_again_is_bounded_and_grows_old() {
     let ledger = ledger(Duration::from_secs(3600), 3);

@@ -16,6 +16,10 @@ use crate::fleet::{Fate, Tag};
 /// requests at once.
 const SPARED: u32 = 16;
 
+/// How long a request is found whose answer nobody has taken. A client that has left without it comes again within seconds;
+/// and what looked so may have been read after all.
+const UNTAKEN: Duration = Duration::from_secs(30);
+
 /// What is known of a request's task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
@@ -37,6 +41,8 @@ pub(super) struct Row {
     since: Instant,
     /// Whether its answer was delivered, and yet it can be asked for again: with its key, or because nobody took it.
     pub(super) is_delivered: bool,
+    /// Since when it is known that nobody took its answer.
+    untaken: Option<Instant>,
     /// Whether the file has it, or soon will.
     is_noted: bool,
     state: State,
@@ -61,6 +67,11 @@ impl Row {
         waiting
             .get_or_insert_with(|| watch::Sender::new(self.state.clone()))
             .subscribe()
+    }
+
+    /// Whether it is found for as long as rows are.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.untaken.is_none()
     }
 
     /// Since its request arrived.
@@ -109,8 +120,10 @@ pub(super) struct Rows {
     /// The oldest first; ids of rows that are gone already may still be in it.
     order: VecDeque<u64>,
     by_key: HashMap<Hash, u64>,
-    /// The youngest last. Only requests without a key that have not been delivered.
+    /// The youngest last, behind those that were delivered and not taken. Only requests without a key.
     by_content: HashMap<Hash, Vec<u64>>,
+    /// Those that were delivered and not taken, and since when that is known.
+    untaken: VecDeque<(Instant, u64)>,
 }
 
 impl Rows {
@@ -123,6 +136,7 @@ impl Rows {
             order: VecDeque::new(),
             by_key: HashMap::new(),
             by_content: HashMap::new(),
+            untaken: VecDeque::new(),
         }
     }
 
@@ -166,6 +180,7 @@ impl Rows {
             key,
             since: Instant::now(),
             is_delivered: false,
+            untaken: None,
             is_noted: false,
             state: State::Submitting,
             waiting: None,
@@ -194,6 +209,7 @@ impl Rows {
             key: entry.key,
             since: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
             is_delivered: false,
+            untaken: None,
             is_noted: true,
             // Nobody saw what became of a submit during which the process ended.
             state: entry.bought.map_or(State::Ambiguous, State::Bought),
@@ -247,7 +263,7 @@ impl Rows {
 
     /// Whether this request can still be found in `time` from now.
     pub(super) fn knows(&self, id: u64, time: Duration) -> bool {
-        let row = self.rows.get(&id);
+        let row = self.rows.get(&id).filter(|row| row.is_lasting());
         row.is_some_and(|row| row.since.elapsed() + time <= self.settings.max_age)
     }
 
@@ -271,7 +287,14 @@ impl Rows {
         {
             writer.put(id, row.entry(Some(bought.clone())));
         }
-        self.by_content.entry(row.content).or_default().push(id);
+        // Whoever waits for another one is not to get this.
+        self.by_content
+            .entry(row.content)
+            .or_default()
+            .insert(0, id);
+        let now = Instant::now();
+        row.untaken = Some(now);
+        self.untaken.push_back((now, id));
         self.rows.insert(id, row);
         if let Err(place) = self.order.binary_search(&id) {
             self.order.insert(place, id);
@@ -314,6 +337,16 @@ impl Rows {
     }
 
     fn forget_old(&mut self) {
+        while let Some((since, id)) = self.untaken.front().copied()
+            && since.elapsed() > UNTAKEN
+        {
+            self.untaken.pop_front();
+            let row = self.rows.get(&id);
+            // One that was taken back once more has a later place.
+            if row.is_some_and(|row| row.untaken == Some(since)) {
+                self.remove(id);
+            }
+        }
         let mut spared = 0;
         while let Some(oldest) = self.order.front().copied() {
             let row = self.rows.get(&oldest);

@@ -14,8 +14,9 @@ use crate::ledger::{Delivered, Receipt};
 /// How long after an answer it is heard whether its client's machine refuses it: the way there and back. The official SDKs
 /// come again after 375 ms at the earliest (WIRE.md, "Retries and time-outs").
 const HEARING: Duration = Duration::from_millis(300);
-/// How long after an answer a connection that is reset says that nobody has read it.
-const UNREAD: Duration = Duration::from_secs(60);
+/// How long after an answer a connection that is reset says that nobody has read it: whoever has given up has done so before it
+/// came. Some balancers reset every connection in the end.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// The last answer on a connection over HTTP/1, until its client goes on or has gone. Cheap to clone; all clones are one.
 ///

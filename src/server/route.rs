@@ -27,6 +27,9 @@ const SERVED: &str = "POST /v1/chat/completions, POST /v1/responses, POST /v1/co
     GET /v1/models/{model}, GET and DELETE /v1/responses/{id}, POST /v1/responses/{id}/cancel, \
     GET /v1/responses/{id}/input_items";
 
+/// What those say of a request who read it on its way.
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-forwarded-for"];
+
 /// What is known of a request before it is read.
 pub(super) struct Arrival {
     /// Watches the connection that the request came on.
@@ -50,7 +53,11 @@ pub(super) async fn handle(
     let traces = app.traces.as_ref();
     let is_http1 = request.version() <= Version::HTTP_11;
     // Over HTTP/2 a client that gives up says so of its request alone, and to an answer that is written already says nothing.
-    let hears = is_http1 && purchase::counts_retries(request.headers());
+    // So has a balancer between that reads answers itself.
+    let is_forwarded = FORWARDED
+        .iter()
+        .any(|name| request.headers().contains_key(*name));
+    let hears = is_http1 && !is_forwarded && purchase::counts_retries(request.headers());
     let last_answer = hears.then_some(arrival.last_answer);
     let (watchdog, metrics) = (arrival.watchdog, app.metrics.clone());
     let mut access = Access::new(&request, watchdog, last_answer, metrics, traces);

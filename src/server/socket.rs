@@ -21,6 +21,10 @@ pub(super) enum Socket {
 pub(super) trait Failing {
     /// What has happened to it since somebody was told the last time.
     fn failure(&self) -> Option<io::Error>;
+
+    /// Whether its end says something when this side has closed it. TLS takes leave with a message, which nobody reads who has all
+    /// of the answer, so that its connection is reset for that.
+    fn tells_when_closed(&self) -> bool;
 }
 
 impl Failing for Socket {
@@ -31,12 +35,20 @@ impl Failing for Socket {
         };
         stream.take_error().ok().flatten()
     }
+
+    fn tells_when_closed(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
 }
 
 #[cfg(test)]
 impl Failing for tokio::io::DuplexStream {
     fn failure(&self) -> Option<io::Error> {
         None
+    }
+
+    fn tells_when_closed(&self) -> bool {
+        true
     }
 }
 

@@ -271,6 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Failing + Unpin> AsyncWrite for Wire<S> {
             }
             ready!(self.in_time(context, shut))?;
             self.is_shut = true;
+            if !self.stream.tells_when_closed() {
+                self.last_answer.is_taken();
+            }
         }
         self.poll_gone(context).map(Ok)
     }

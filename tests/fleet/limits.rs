@@ -250,6 +250,14 @@ async fn responses_have_the_same_limits() {
         let answer = fleet.ask(refused).await;
         assert_eq!(answer.status(), 429, "{}", answer.text());
     }
+
+    // So is what cannot be read.
+    let keys = Keys::of_anna("requests_per_minute = 3");
+    let fleet = keys.fleet(&[]).await;
+    let faulty = by_anna(Request::new("POST", "/v1/responses", "{}"));
+    for expected in [400, 400, 400, 429] {
+        assert_eq!(fleet.ask(&faulty).await.status(), expected);
+    }
 }
 
 #[tokio::test]

@@ -258,8 +258,9 @@ async fn a_redis_that_was_emptied_hears_of_it_again() {
     let request = scripted("words=3", false);
     let first = request.clone().with("x-stainless-retry-count", "0");
     leave_unread(&fleet.replicas[0], &first).await;
-    let rows = || fleet.redis.texts(&["KEYS", "fb:{*}o"]).len();
+    let rows = || fleet.redis.texts(&["KEYS", "fb:{*}c*"]).len();
     until("it is known", async || rows() == 1).await;
+    sleep(Duration::from_millis(100)).await;
     fleet.replicas[0].has_told().await;
     fleet.redis.ask(&["FLUSHALL"]);
     until("it is told again", async || rows() == 1).await;

@@ -21,12 +21,12 @@ local function deliver(place, id, row)
   end
 end
 
--- An answer was handed over that its client has not taken. A retry finds it; that it was handed over is known.
+-- An answer was handed over that its client has not taken. A retry finds it for a while; that it was handed over is known.
 local function undeliver(place, id, row)
-  redis.call('HSET', place, id, 'u' .. string.sub(row, 2))
-  expire_in(place, lives)
-  redis.call('ZADD', order, tonumber(string.match(row, '^%a:(%d+):')), place .. ' ' .. id)
-  expire_in(order, lives)
+  local rest = string.match(row, '^%a:%d+:(.*)$')
+  redis.call('HSET', place, id, 'u:' .. string.format('%.0f', now) .. ':' .. rest)
+  redis.call('ZREM', order, place .. ' ' .. id)
+  expire_in(place, AFTERWARDS)
 end
 
 for _, put in ipairs(effects.put) do
@@ -34,7 +34,9 @@ for _, put in ipairs(effects.put) do
   local known = redis.call('HGET', place, id)
   local at = known and tonumber(string.match(known, '^%a:(%d+):')) or now - age * 1000
   local left = math.floor((at - now) / 1000) + lives
-  if left > 0 then
+  if state == 'u' then
+    undeliver(place, id, 'u:0:' .. content .. ':' .. bought)
+  elseif left > 0 then
     local rest = ':' .. string.format('%.0f', at) .. ':' .. content .. ':' .. bought
     redis.call('HSET', place, id, state .. rest)
     expire_in(place, left)

@@ -30,18 +30,26 @@ end
 local by_content = string.find(place, '}c', 1, true)
 local rows = redis.call('HGETALL', place)
 local youngest, youngest_at, oldest, oldest_at, count = nil, 0, nil, math.huge, 0
+-- Delivered and not taken: found where there is no other, and not for long.
+local untaken, untaken_at = nil, 0
 for i = 1, #rows, 2 do
   local state, at = string.match(rows[i + 1], '^(%a):(%d+):')
   at = tonumber(at)
   local is_over = by_content and state == 'd'
-  if at < (is_over and now - AFTERWARDS * 1000 or begins) then
+  local is_untaken = state == 'u'
+  if at < ((is_over or is_untaken) and now - AFTERWARDS * 1000 or begins) then
     redis.call('HDEL', place, rows[i])
   else
     count = count + 1
-    if not is_over and at >= youngest_at then youngest, youngest_at = i, at end
+    if is_untaken then
+      if at >= untaken_at then untaken, untaken_at = i, at end
+    elseif not is_over and at >= youngest_at then
+      youngest, youngest_at = i, at
+    end
     if at < oldest_at then oldest, oldest_at = i, at end
   end
 end
+youngest = youngest or untaken
 if ARGV[3] == '1' and youngest then return found(rows[youngest], rows[youngest + 1]) end
 -- Whoever was here before has an anchor from then. Where that is new, what replicas know may have yet to be told again.
 -- (One from the future is old: the clock was turned back.)

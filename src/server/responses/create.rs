@@ -33,12 +33,18 @@ pub(in crate::server) async fn create(
     let (head, incoming) = request.into_parts();
     let asked = match chat::read(app, &head, incoming, &mut access).await {
         Ok(asked) => asked,
-        Err(error) => return chat::refuse_unread(&error, access),
+        Err(error) => {
+            let error = entered(&mut access).await.unwrap_or(error);
+            return chat::refuse_unread(&error, access);
+        }
     };
     // Out of line, because what is needed until the submit is much, and not needed while the task is waited for.
     let made = match Box::pin(make(app, &head, asked, &mut access)).await {
         Ok(made) => made,
-        Err(error) => return refuse(&error, access),
+        Err(error) => {
+            let error = entered(&mut access).await.unwrap_or(error);
+            return refuse(&error, access);
+        }
     };
     let Made {
         accepted,
@@ -64,6 +70,11 @@ pub(in crate::server) async fn create(
             whole::answer(app, &head, accepted, dialect, shelved, access).await
         }
     }
+}
+
+/// Counts a request that is refused before it was needed to begin; an error if its client may not even ask.
+async fn entered(access: &mut Access) -> Option<ApiError> {
+    access.enter(None).await.err()
 }
 
 /// A response that is being made, for whoever waits for it.
