@@ -142,3 +142,15 @@ async fn an_answer_that_is_not_read_to_its_end_is_found() {
     drop(stream);
     finds(&bridge, &request, "a long answer").await;
 }
+
+/// A balancer between that reads answers itself has read this one, however its connection ends.
+#[tokio::test]
+async fn a_balancer_that_says_that_it_reads_has_read_it() {
+    let bridge = Bridge::start().await;
+    let request = first(scripted("words=3", false)).with("x-forwarded-for", "192.0.2.7");
+    leave_unread(bridge.proxy.address, &request).await;
+    sleep(Duration::from_millis(100)).await;
+    let answer = bridge.ask(&again(request)).await;
+    assert_eq!(answer.head.header("x-foxbridge-found"), None);
+    assert_eq!(bridge.journal().accepted, 2);
+}

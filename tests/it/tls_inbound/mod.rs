@@ -330,3 +330,43 @@ async fn who_stops_reading_is_given_up() {
         .await
         .unwrap_err();
 }
+
+/// Where foxbridge closes, it takes leave with a message that nobody reads who has all of the answer: the connection is reset for
+/// that, which says nothing of the answer. Where the client closes, it does.
+#[tokio::test]
+async fn an_answer_that_was_read_is_not_found_by_a_retry() {
+    let authority = Authority::new();
+    let folder = Folder::with(&authority.issue());
+    let bridge = secured(&folder, |_| ()).await;
+    for (connection, is_read, is_found) in [
+        ("close", true, false),
+        ("keep-alive", true, false),
+        ("keep-alive", false, true),
+    ] {
+        let request = Request::chat(CHAT)
+            .with("Connection", connection)
+            .with("x-stainless-retry-count", "0");
+        let ask = async |request: &Request, is_read: bool| {
+            let mut stream = secure(bridge.proxy.address, &authority).await.unwrap();
+            stream.write_all(&request.to_bytes()).await.unwrap();
+            if !is_read {
+                stream.get_ref().0.readable().await.unwrap();
+                return String::new();
+            }
+            // Up to the end of the JSON, and not to that of the connection.
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+            }
+            // What takes leave is there by then, unread.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            String::from_utf8(answer).unwrap()
+        };
+        ask(&request, is_read).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let retry = request.with("x-stainless-retry-count", "1");
+        let answer = within("an answer", ask(&retry, true)).await;
+        let found = answer.contains("x-foxbridge-found: true");
+        assert_eq!(found, is_found, "{connection}, read: {is_read}");
+    }
+}
