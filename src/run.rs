@@ -115,7 +115,7 @@ impl Proxy {
         self.reload.add(settings.part());
     }
 
-    /// From here on SIGHUP does not end the process, but has what [`reload`](crate::reload) knows read again.
+    /// From here on SIGHUP does not end the process, but has what [`reload`](mod@crate::reload) knows read again.
     ///
     /// # Errors
     /// When the operating system does not deliver it.

@@ -24,7 +24,7 @@ pub fn response_id(task: &str) -> String {
     format!("resp_{task}")
 }
 
-/// The task of the item with this id, as [`super::output`] and [`kept_items`] make them.
+/// The task of the item with this id, as `super::output` and [`kept_items`] make them.
 pub fn task_of_item(id: &str) -> Option<&str> {
     let (_, rest) = id.split_once('_')?;
     rest.rsplit_once('_').map(|(task, _)| task)
