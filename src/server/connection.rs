@@ -116,7 +116,7 @@ impl Server {
                 let last_answer = last_answer.clone();
                 move |request: Request<Incoming>| {
                     let stay = presence.ask(request.version());
-                    last_answer.is_taken();
+                    last_answer.taken();
                     let app = current.get();
                     let arrival = Arrival {
                         watchdog: watchdog.clone(),

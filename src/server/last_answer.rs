@@ -34,12 +34,12 @@ struct Given {
 
 impl LastAnswer {
     /// Its client goes on, or has gone with it.
-    pub(super) fn is_taken(&self) {
+    pub(super) fn taken(&self) {
         *self.given() = None;
     }
 
     /// Its client has gone without it: whoever asks for it again is to find it.
-    pub(super) fn is_lost(&self) {
+    pub(super) fn lost(&self) {
         let given = self.given().take();
         if let Some(given) = given {
             let id = given.request_id.to_str().unwrap_or_default();
@@ -63,17 +63,17 @@ impl LastAnswer {
         self.given().is_some()
     }
 
-    /// The connection has ended. Says whether it is known by now what has become of the answer.
-    pub(super) fn is_settled(&self, is_refused: bool) -> bool {
+    /// The connection has ended. Notes what has become of the answer, and says whether that is known by now.
+    pub(super) fn settle(&self, is_refused: bool) -> bool {
         let since = self.given().as_ref().map(|given| given.at.elapsed());
         match since {
             None => true,
             Some(since) if is_refused && since < UNREAD => {
-                self.is_lost();
+                self.lost();
                 true
             }
             Some(since) if is_refused || since >= HEARING => {
-                self.is_taken();
+                self.taken();
                 true
             }
             Some(_) => false,
@@ -172,19 +172,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_lost_when_the_client_refuses_it_and_taken_when_nobody_says_so() {
         let (ledger, last) = given().await;
-        assert!(!last.is_settled(false));
-        assert!(last.is_settled(true) && finds(&ledger).await);
+        assert!(!last.settle(false));
+        assert!(last.settle(true) && finds(&ledger).await);
 
         let (ledger, last) = given().await;
         tokio::time::advance(HEARING).await;
-        assert!(last.is_settled(false) && !last.is_open() && !finds(&ledger).await);
+        assert!(last.settle(false) && !last.is_open() && !finds(&ledger).await);
         // Nothing that happens afterwards changes that.
-        assert!(last.is_settled(true) && !finds(&ledger).await);
+        assert!(last.settle(true) && !finds(&ledger).await);
 
         // A connection that is reset when it was idle for long says nothing.
         let (ledger, last) = given().await;
         tokio::time::advance(UNREAD).await;
-        assert!(last.is_settled(true) && !finds(&ledger).await);
+        assert!(last.settle(true) && !finds(&ledger).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,15 +192,15 @@ mod tests {
         let (ledger, last) = given().await;
         tokio::time::advance(2 * UNREAD).await;
         last.goes_on();
-        assert!(!last.is_settled(false));
-        assert!(last.is_settled(true) && finds(&ledger).await);
+        assert!(!last.settle(false));
+        assert!(last.settle(true) && finds(&ledger).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_goes_on_has_taken_it() {
         let (ledger, last) = given().await;
-        last.is_taken();
-        last.is_lost();
+        last.taken();
+        last.lost();
         assert!(!finds(&ledger).await);
     }
 }

@@ -96,7 +96,7 @@ impl<S> Wire<S> {
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(written) = written {
             match &written {
-                Err(_) => self.last_answer.is_lost(),
+                Err(_) => self.last_answer.lost(),
                 Ok(_) if self.stalled.is_some() => self.last_answer.goes_on(),
                 Ok(_) => {}
             }
@@ -108,7 +108,7 @@ impl<S> Wire<S> {
             .stalled
             .get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(context));
-        self.last_answer.is_lost();
+        self.last_answer.lost();
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the client stopped reading",
@@ -124,7 +124,7 @@ impl<S: Failing> Wire<S> {
     fn poll_settled(&mut self, context: &mut Context<'_>, how: Option<&io::Error>) -> Poll<()> {
         while self.last_answer.is_open() {
             let is_refused = how.is_some_and(is_refusal) || self.stream.failure().is_some();
-            if self.last_answer.is_settled(is_refused) {
+            if self.last_answer.settle(is_refused) {
                 break;
             }
             let hearing = self.hearing.get_or_insert_with(|| Box::pin(sleep(HEARING)));
@@ -267,12 +267,12 @@ impl<S: AsyncRead + AsyncWrite + Failing + Unpin> AsyncWrite for Wire<S> {
             let shut = Pin::new(&mut self.stream).poll_shutdown(context);
             if let Poll::Ready(Err(_)) = &shut {
                 // Everything was written, perhaps long ago.
-                self.last_answer.is_settled(true);
+                self.last_answer.settle(true);
             }
             ready!(self.in_time(context, shut))?;
             self.is_shut = true;
             if !self.stream.tells_when_closed() {
-                self.last_answer.is_taken();
+                self.last_answer.taken();
             }
         }
         self.poll_gone(context).map(Ok)
